@@ -1,0 +1,1 @@
+"""What a comic is: contracts, geometry, reading order and the stages, free of any machinery."""

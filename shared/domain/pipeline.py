@@ -1,0 +1,53 @@
+"""The stages as data: what each works on, what it waits for, where it runs and for how long.
+
+    ingest(comic) ─┬─> detect(page) ─┬─────────────> align(page) ──> embed(page)
+                   └─> read(page) ───┤                  ^
+                          detect ────┴─> extract(page) ─┘   (only with an engine and a budget)
+
+A stage is planned for every subject whose inputs exist and whose fingerprint is new; `follows` names the stages to
+plan and wake when one of its jobs ends. Bump `version` when a stage's output changes for the same input.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Queue = Literal["cpu", "io", "gpu", "train"]
+Subject = Literal["comic", "page"]
+QUEUES: tuple[Queue, ...] = ("cpu", "io", "gpu", "train")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One kind of work. `batch`: jobs claimed at once; `limit`: seconds after which a hung batch is killed."""
+
+    name: str
+    service: str
+    subject: Subject
+    queue: Queue
+    follows: tuple[str, ...] = ()
+    version: int = 1
+    batch: int = 1
+    limit: int = 600
+    max_attempts: int = 3
+    paid: bool = False
+
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage(name="ingest", service="ingestion", subject="comic", queue="cpu", follows=("detect", "read"), limit=1800),
+        Stage(name="detect", service="detection", subject="page", queue="gpu", follows=("align", "extract"), batch=8),
+        Stage(name="read", service="extraction", subject="page", queue="cpu", follows=("align",), batch=4),
+        Stage(
+            name="extract", service="extraction", subject="page", queue="io", follows=("align",),
+            batch=16, limit=1800, paid=True,
+        ),
+        Stage(name="align", service="dataspec", subject="page", queue="cpu", follows=("embed",), batch=32),
+        Stage(name="embed", service="search", subject="page", queue="gpu", batch=32),
+    )
+}  # fmt: skip
+
+
+def services_of(queue: Queue) -> tuple[str, ...]:
+    """The services whose tasks a worker of `queue` needs, in pipeline order."""
+    return tuple(dict.fromkeys(stage.service for stage in STAGES.values() if stage.queue == queue))

@@ -1,0 +1,1 @@
+"""What is kept: bytes by hash, vectors in segments, rows in PostgreSQL."""

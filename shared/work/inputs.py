@@ -1,0 +1,65 @@
+"""What each stage needs before it can be planned, as one SELECT a stage.
+
+Every SELECT yields `subject_id`, `comic_id` and `inputs`: a text that changes exactly when the stage has to run again
+for that subject. It is hashed, with the stage's version and configuration, into the job's fingerprint. `:subjects` is
+an array of subject ids, or NULL for all.
+"""
+
+from shared.domain.pipeline import Stage
+from shared.settings import Settings
+
+_OF_COMIC = "(CAST(:subjects AS bigint[]) IS NULL OR c.id = ANY(:subjects))"
+_OF_PAGE = "(CAST(:subjects AS bigint[]) IS NULL OR p.id = ANY(:subjects)) AND p.state = 'ok'"
+
+INPUTS: dict[str, str] = {
+    "ingest": f"""
+        SELECT c.id AS subject_id, c.id AS comic_id, c.sha256 AS inputs
+        FROM comic c WHERE {_OF_COMIC}""",
+    "detect": f"""
+        SELECT p.id AS subject_id, p.comic_id, concat_ws('|', p.image_sha256, k.sha256, c.direction) AS inputs
+        FROM page p JOIN comic c ON c.id = p.comic_id JOIN checkpoint k ON k.kind = 'detector' AND k.active
+        WHERE {_OF_PAGE}""",
+    "read": f"""
+        SELECT p.id AS subject_id, p.comic_id, p.image_sha256 AS inputs
+        FROM page p WHERE {_OF_PAGE} AND :reading""",
+    # Boxes mode reads inside the detected text boxes, hence after detection.
+    "read boxes": f"""
+        SELECT p.id AS subject_id, p.comic_id, concat_ws('|', p.image_sha256, p.layout_id) AS inputs
+        FROM page p WHERE {_OF_PAGE} AND p.layout_id IS NOT NULL""",
+    # A paid stage: keyed by page image and engine only, and never planned anew by itself.
+    "extract": f"""
+        SELECT p.id AS subject_id, p.comic_id, p.image_sha256 AS inputs
+        FROM page p JOIN layout l ON l.id = p.layout_id
+        WHERE {_OF_PAGE} AND l.kind <> 'none' AND :paying
+          AND (:anew OR NOT EXISTS (SELECT FROM job j WHERE j.stage = 'extract' AND j.subject_id = p.id))""",
+    "align": f"""
+        SELECT p.id AS subject_id, p.comic_id, concat_ws('|', p.layout_id, 'o', p.ocr_id, 'v', p.vlm_id) AS inputs
+        FROM page p WHERE {_OF_PAGE} AND p.layout_id IS NOT NULL AND (p.ocr_id IS NOT NULL OR NOT :reading)""",
+    # With a text branch the vectors depend on the words; without one a new text leaves them as they are.
+    "embed": f"""
+        SELECT p.id AS subject_id, p.comic_id,
+               concat_ws('|', k.sha256, p.image_sha256, p.layout_id,
+                         CASE WHEN k.config ->> 'text' IS NOT NULL THEN concat_ws('|', 'o', p.ocr_id, 'v', p.vlm_id) END
+               ) AS inputs
+        FROM page p JOIN checkpoint k ON k.kind = 'encoder' AND k.active
+        WHERE {_OF_PAGE} AND p.layout_id IS NOT NULL
+          AND EXISTS (SELECT FROM job j WHERE j.stage = 'align' AND j.subject_id = p.id AND j.state = 'done')""",
+}
+
+
+def inputs_of(stage: Stage, configured: Settings) -> str:
+    """The SELECT of a stage under these settings."""
+    return INPUTS["read boxes" if stage.name == "read" and configured.read == "boxes" else stage.name]
+
+
+def configuration_of(stage: Stage, configured: Settings) -> str:
+    """The part of the settings that changes a stage's output; it goes into the fingerprint."""
+    match stage.name:
+        case "detect":
+            return configured.direction
+        case "read":
+            return configured.read
+        case "extract":
+            return f"{configured.vlm_url}|{configured.vlm_model}"
+        case _:
+            return ""

@@ -1,0 +1,257 @@
+"""The queue of record: plan, claim, finish, fail and sweep rows of the `job` table.
+
+A job moves `queued → running → done | failed | blocked`. Every function here takes an open connection and commits
+nothing; `shared.work.stages` draws the transactions. Times are the database's own (`now()`), never a worker's clock.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from shared.domain.pipeline import STAGES, Stage
+from shared.errors import Blocked, Reject, Retry
+from shared.settings import Settings
+from shared.store.db import rows
+from shared.work.inputs import configuration_of, inputs_of
+
+DUE = """attempt < max_attempts AND ((state = 'queued' AND not_before <= now())
+         OR (state = 'running' AND lease_until < now()))"""
+BACKOFF = 5.0  # seconds before the second attempt, doubled for each further one
+
+
+class Superseded(Exception):
+    """The job was claimed by somebody else meanwhile: this write must not happen. No failure, hence no ComicsError."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One job in this worker's hands; `attempt` is the number of this attempt, from 1."""
+
+    job_id: int
+    stage: str
+    subject_id: int
+    comic_id: int
+    attempt: int
+    max_attempts: int
+    fingerprint: str
+    owner: str
+
+
+def plan(
+    connection: sa.Connection,
+    stage: Stage,
+    configured: Settings,
+    *,
+    subjects: Sequence[int] | None = None,
+    anew: bool = False,
+) -> int:
+    """Insert every job of a stage whose inputs exist and whose fingerprint is new; the number inserted.
+
+    `subjects` limits the look to these ids. `anew` allows a paid stage to be planned for pages it was planned for
+    before (a new prompt, a new model): only an explicit command says so.
+    """
+    base = hashlib.sha256(f"{stage.name}|{stage.version}|{configuration_of(stage, configured)}".encode()).hexdigest()
+    statement = f"""
+        INSERT INTO job (stage, subject_id, comic_id, fingerprint, max_attempts)
+        SELECT :stage, i.subject_id, i.comic_id,
+               encode(sha256(convert_to(:base || '|' || i.inputs, 'UTF8')), 'hex'), :max_attempts
+        FROM ({inputs_of(stage, configured)}) i
+        ORDER BY i.comic_id, i.subject_id
+        ON CONFLICT (stage, subject_id, fingerprint) DO NOTHING"""
+    bound = {
+        "stage": stage.name,
+        "base": base,
+        "max_attempts": stage.max_attempts,
+        "subjects": list(subjects) if subjects is not None else None,
+        "reading": configured.read != "off",
+        "paying": configured.vlm_configured,
+        "anew": anew,
+    }
+    text = sa.text(statement)
+    return connection.execute(text, {name: bound[name] for name in text.compile().params}).rowcount
+
+
+def plan_following(
+    connection: sa.Connection, stage: Stage, configured: Settings, claims: Sequence[Claim]
+) -> dict[str, int]:
+    """Plan what follows finished claims; how many jobs each following stage got, stages without any left out.
+
+    The caller holds the row locks of the subjects (`lock_subjects`): two stages that a third one waits for cannot both
+    finish unseen by each other.
+    """
+    subjects = list({claim.subject_id for claim in claims})
+    if stage.subject == "comic":
+        found = rows(connection, "SELECT id FROM page WHERE comic_id = ANY(:ids) ORDER BY id", ids=subjects)
+        subjects = [row["id"] for row in found]
+    following = [STAGES[name] for name in stage.follows]
+    if stage.name == "detect" and configured.read == "boxes":
+        following.append(STAGES["read"])
+    planned = {after.name: plan(connection, after, configured, subjects=subjects) for after in following}
+    return {name: count for name, count in planned.items() if count}
+
+
+def lock_subjects(connection: sa.Connection, stage: Stage, claims: Sequence[Claim]) -> None:
+    """Lock the rows the claims are about, in id order so that two batches never deadlock."""
+    ids = sorted({claim.subject_id for claim in claims})
+    connection.execute(
+        sa.text(f"SELECT id FROM {stage.subject} WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"), {"ids": ids}
+    )
+
+
+def claim(
+    connection: sa.Connection, stage: Stage, *, owner: str, lease: float, limit: int | None = None
+) -> list[Claim]:
+    """Take the oldest due jobs of a stage: up to a batch of first attempts, or one later attempt alone.
+
+    A page that kills its worker is thereby alone from its second attempt on and cannot use up its siblings' attempts.
+    """
+    first = rows(
+        connection,
+        f"SELECT id, attempt FROM job WHERE stage = :stage AND {DUE} ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED",
+        stage=stage.name,
+    )
+    if not first:
+        return []
+    ids = [first[0]["id"]]
+    batch = min(stage.batch, limit or stage.batch)
+    if first[0]["attempt"] == 0 and batch > 1:
+        siblings = rows(
+            connection,
+            f"SELECT id FROM job WHERE stage = :stage AND attempt = 0 AND id > :first AND {DUE} "
+            "ORDER BY id LIMIT :count FOR UPDATE SKIP LOCKED",
+            stage=stage.name,
+            first=ids[0],
+            count=batch - 1,
+        )
+        ids += [row["id"] for row in siblings]
+    claimed = rows(
+        connection,
+        "UPDATE job SET state = 'running', owner = :owner, attempt = attempt + 1, started_at = now(), "
+        "lease_until = now() + make_interval(secs => :lease) WHERE id = ANY(:ids) "
+        "RETURNING id, subject_id, comic_id, attempt, max_attempts, fingerprint",
+        owner=owner,
+        lease=lease,
+        ids=ids,
+    )
+    return [
+        Claim(
+            job_id=row["id"],
+            stage=stage.name,
+            subject_id=row["subject_id"],
+            comic_id=row["comic_id"],
+            attempt=row["attempt"],
+            max_attempts=row["max_attempts"],
+            fingerprint=row["fingerprint"],
+            owner=owner,
+        )
+        for row in sorted(claimed, key=lambda row: int(row["id"]))
+    ]
+
+
+def renew(connection: sa.Connection, claims: Sequence[Claim], *, lease: float) -> int:
+    """Prolong the leases of claims still ours; how many there were."""
+    return connection.execute(
+        sa.text(
+            "UPDATE job SET lease_until = now() + make_interval(secs => :lease) "
+            "WHERE id = ANY(:ids) AND owner = :owner AND state = 'running'"
+        ),
+        {"lease": lease, "ids": [claim.job_id for claim in claims], "owner": claims[0].owner},
+    ).rowcount
+
+
+def finish(connection: sa.Connection, claims: Sequence[Claim]) -> None:
+    """Mark claims done; `Superseded` when any of them is no longer ours, so that the outputs roll back with it."""
+    _leave(connection, claims, "state = 'done', error = NULL, finished_at = now()")
+
+
+def fail(connection: sa.Connection, claim: Claim, error: Exception) -> str:
+    """Record a failed attempt and say where the job went: `failed`, `queued` (again, later) or `blocked`.
+
+    A `Reject` ends the job, `Blocked` gives the attempt back, everything else is tried again until the last attempt.
+    """
+    public = str(error) if isinstance(error, Reject | Retry | Blocked) else f"{type(error).__name__}: {error}"
+    if isinstance(error, Blocked):
+        state, change = "blocked", "state = 'blocked', attempt = attempt - 1, error = :error"
+    elif isinstance(error, Reject) or claim.attempt >= claim.max_attempts:
+        state, change = "failed", "state = 'failed', error = :error, finished_at = now()"
+    else:
+        state = "queued"
+        change = "state = 'queued', error = :error, not_before = now() + make_interval(secs => :wait)"
+    wait = error.after if isinstance(error, Retry) else BACKOFF * 2 ** (claim.attempt - 1)
+    _leave(connection, [claim], change, error=public[:2000], wait=wait)
+    return state
+
+
+def sweep_exhausted(connection: sa.Connection) -> list[Claim]:
+    """Mark jobs `failed` whose last attempt's worker died; they are returned so that their stage can say so."""
+    found = rows(
+        connection,
+        "WITH dead AS (SELECT id, owner AS last_owner FROM job WHERE state = 'running' AND lease_until < now() "
+        "AND attempt >= max_attempts ORDER BY id FOR UPDATE SKIP LOCKED) "
+        "UPDATE job SET state = 'failed', owner = NULL, lease_until = NULL, finished_at = now(), "
+        "error = concat('The worker died or hung in attempt ', attempt, ' of ', max_attempts, "
+        "coalesce('; before that: ' || error, '')) FROM dead WHERE job.id = dead.id "
+        "RETURNING job.id, stage, subject_id, comic_id, attempt, max_attempts, fingerprint, last_owner",
+    )
+    return [
+        Claim(
+            row["id"], row["stage"], row["subject_id"], row["comic_id"], row["attempt"], row["max_attempts"],
+            row["fingerprint"], row["last_owner"],
+        )
+        for row in found
+    ]  # fmt: skip
+
+
+def unblock(connection: sa.Connection, stage: Stage, *, limit: int) -> int:
+    """Queue the oldest blocked jobs of a stage again. A few at a time: those that are let through pull the others."""
+    statement = (
+        "UPDATE job SET state = 'queued', not_before = now() WHERE id IN "
+        "(SELECT id FROM job WHERE stage = :stage AND state = 'blocked' ORDER BY id LIMIT :limit "
+        "FOR UPDATE SKIP LOCKED)"
+    )
+    return connection.execute(sa.text(statement), {"stage": stage.name, "limit": limit}).rowcount
+
+
+def retry(connection: sa.Connection, *, job_id: int | None = None, comic_id: int | None = None) -> dict[str, int]:
+    """Queue failed jobs again with fresh attempts (the Retry button); how many of each stage."""
+    found = rows(
+        connection,
+        "UPDATE job SET state = 'queued', attempt = 0, not_before = now(), finished_at = NULL WHERE state = 'failed' "
+        "AND (CAST(:job AS bigint) IS NULL OR id = :job) AND (CAST(:comic AS bigint) IS NULL OR comic_id = :comic) "
+        "RETURNING stage",
+        job=job_id,
+        comic=comic_id,
+    )
+    return dict(Counter(row["stage"] for row in found))
+
+
+def disown_all(connection: sa.Connection) -> int:
+    """Queue every running job again, its attempt kept: a standalone start knows that no worker can be alive."""
+    return connection.execute(
+        sa.text(
+            "UPDATE job SET state = CASE WHEN attempt >= max_attempts THEN 'failed' ELSE 'queued' END, "
+            "error = CASE WHEN attempt >= max_attempts THEN 'The worker died in the last attempt' ELSE error END, "
+            "owner = NULL, lease_until = NULL WHERE state = 'running'"
+        )
+    ).rowcount
+
+
+def due(connection: sa.Connection) -> dict[str, int]:
+    """How many jobs of each stage could be claimed now; stages without any are absent."""
+    found = rows(connection, f"SELECT stage, count(*) AS n FROM job WHERE {DUE} GROUP BY stage")
+    return {row["stage"]: row["n"] for row in found}
+
+
+def _leave(connection: sa.Connection, claims: Sequence[Claim], change: str, **parameters: object) -> None:
+    held = [f"{claim.job_id}:{claim.attempt}" for claim in claims]
+    text = sa.text(
+        f"UPDATE job SET {change}, owner = NULL, lease_until = NULL WHERE id = ANY(:ids) AND state = 'running' "
+        "AND owner = :owner AND concat(id, ':', attempt) = ANY(:held)"
+    )
+    bound = {"ids": [claim.job_id for claim in claims], "owner": claims[0].owner, "held": held, **parameters}
+    changed = connection.execute(text, {name: bound[name] for name in text.compile().params}).rowcount
+    if changed != len(claims):
+        raise Superseded(f"{len(claims) - changed} of {len(claims)} {claims[0].stage} jobs were taken over meanwhile")

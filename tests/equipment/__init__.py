@@ -1,0 +1,1 @@
+"""Test equipment: real servers, hostile files and seeds for databases, shared by many tests."""
