@@ -46,9 +46,18 @@ def upgrade() -> None:
         sa.Column("sha256", sa.Text(), nullable=False, comment="of weights and configuration together"),
         sa.Column("key", sa.Text(), nullable=False, comment="prefix in the storage"),
         sa.Column("config", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column(
+            "origin",
+            sa.Text(),
+            nullable=False,
+            comment="shipped weights, a configured folder, or a run of our own",
+        ),
         sa.Column("active", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint("kind IN ('detector', 'encoder')", name=op.f("ck_checkpoint_kind")),
+        sa.CheckConstraint(
+            "origin IN ('shipped', 'configured', 'trained')", name=op.f("ck_checkpoint_origin")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_checkpoint")),
         sa.UniqueConstraint("kind", "sha256", name=op.f("uq_checkpoint_kind_sha256")),
     )

@@ -8,12 +8,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import kombu
 import redis
 from celery import Celery
-from kombu import Queue
 from kombu.exceptions import OperationalError
 
-from shared.domain.pipeline import QUEUES, STAGES, services_of
+from shared.domain.pipeline import QUEUES, STAGES, Queue, services_of
 from shared.settings import settings
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def _configuration() -> dict[str, Any]:
         "broker_url": configured.redis_url or "redis://127.0.0.1:6379/0",
         "broker_transport_options": {"visibility_timeout": configured.visibility, "socket_keepalive": True},
         "broker_connection_retry_on_startup": True,
-        "task_queues": [Queue(name) for name in QUEUES],
+        "task_queues": [kombu.Queue(name) for name in QUEUES],
         "task_default_queue": "cpu",
         "task_create_missing_queues": False,
         "task_serializer": "json",
@@ -85,7 +85,7 @@ def wake(due: Mapping[str, int]) -> int:
     return sent
 
 
-def work(queue: str, *, concurrency: int, modules: Sequence[str] | None = None) -> None:
+def work(queue: Queue, *, concurrency: int, modules: Sequence[str] | None = None) -> None:
     """Be the worker of one queue until told to stop; blocks. `modules` replaces the services' task modules.
 
     `gpu` and `train` children are spawned, not forked: CUDA and threads of numeric libraries do not survive a fork.

@@ -39,7 +39,8 @@ INPUTS: dict[str, str] = {
     "embed": f"""
         SELECT p.id AS subject_id, p.comic_id,
                concat_ws('|', k.sha256, p.image_sha256, p.layout_id,
-                         CASE WHEN k.config ->> 'text' IS NOT NULL THEN concat_ws('|', 'o', p.ocr_id, 'v', p.vlm_id) END
+                         CASE WHEN k.config #>> '{{config,text}}' IS NOT NULL
+                              THEN concat_ws('|', 'o', p.ocr_id, 'v', p.vlm_id) END
                ) AS inputs
         FROM page p JOIN checkpoint k ON k.kind = 'encoder' AND k.active
         WHERE {_OF_PAGE} AND p.layout_id IS NOT NULL

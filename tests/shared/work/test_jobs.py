@@ -201,7 +201,11 @@ def test_two_inputs_that_finish_together_still_plan_what_waits_for_both(configur
     """*align* needs detect and read; their transactions overlap, and neither sees the other's output uncommitted."""
     url = str(configured.database_url)
     page = add_pages(url, 1)[0]
-    execute(url, "INSERT INTO checkpoint (kind, sha256, key, config, active) VALUES ('detector', 'x', 'x', '{}', true)")
+    execute(
+        url,
+        "INSERT INTO checkpoint (kind, sha256, key, config, origin, active) "
+        "VALUES ('detector', 'x', 'x', '{}', 'shipped', true)",
+    )
     plan_stage(configured, "read")
     plan_stage(configured, "detect")
     together = threading.Barrier(2)

@@ -133,12 +133,12 @@ def test_a_stopped_and_continued_worker_cannot_write_what_another_has_taken_over
     add_pages(url, 1)
     plan_stage(configured, "read")
     lease = {"COMICS_LEASE": "2", "COMICS_HEARTBEAT": "0.5"}
-    with reader(slow, 3.0, **lease) as zombie:
+    with reader(slow, 3.0, None, **lease) as zombie:
         wake({"read": 1})
         wait_for(lambda: bool(begun(slow)), seconds=40)
         os.killpg(zombie.pid, signal.SIGSTOP)
         time.sleep(2.5)
-        with reader(quick, 0.0, **lease):
+        with reader(quick, 0.0, None, **lease):
             wait_for(lambda: job_states(url, "read") == {"done": 1}, seconds=40, sweeping=1)
         os.killpg(zombie.pid, signal.SIGCONT)
         wait_for(lambda: bool(finished(slow)), seconds=20)
@@ -154,7 +154,7 @@ def test_a_heartbeat_keeps_long_work_ours(configured: Settings, tmp_path: Path) 
     url, notes = str(configured.database_url), tmp_path / "notes"
     add_pages(url, 1)
     plan_stage(configured, "read")
-    with reader(notes, 4.0, COMICS_LEASE="1.5", COMICS_HEARTBEAT="0.4"):
+    with reader(notes, 4.0, None, COMICS_LEASE="1.5", COMICS_HEARTBEAT="0.4"):
         wake({"read": 1})
         wait_for(lambda: job_states(url, "read") == {"done": 1}, seconds=40, sweeping=0.5)
     assert begun(notes) == {line[0]: 1 for line in lines(notes)}

@@ -1,0 +1,266 @@
+"""The `comics` command. Talks to a server (`COMICS_SERVER`), but for `up`, `detect`, `migrate` and `worker`.
+
+Imports what a command needs when it runs: `comics --help` answers at once.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared.domain.pipeline import QUEUES
+from shared.errors import ComicsError
+from shared.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from shared.domain.answers import Progress
+    from shared.http.client import Client
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status: 0, 1 when it failed, 2 when it was called wrongly."""
+    chosen = parser().parse_args(arguments)
+    try:
+        return int(chosen.run(chosen, settings()) or 0)
+    except ComicsError as error:
+        print(f"comics: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; the server goes on", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
+    top = argparse.ArgumentParser(prog="comics", description="Search inside your own digital comics.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.set_defaults(run=run)
+        return made
+
+    command("up", _up, "start everything on this machine, until Ctrl-C")
+    add = command("add", _add, "add comics: files, folders of images, or folders of comics")
+    add.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    add.add_argument("--no-wait", action="store_true", help="do not wait until they are searchable")
+    status = command("status", _status, "how far the work is, and what failed")
+    status.add_argument("--follow", action="store_true", help="watch until nothing is left to do")
+    status.add_argument("--retry", action="store_true", help="try everything that failed again")
+    search = command("search", _search, "find panels by words, by a picture, or like a panel")
+    search.add_argument("words", nargs="*", help="words in the panels' text")
+    search.add_argument("--image", type=Path, help="a picture file to look for")
+    search.add_argument("--panel", type=int, help="a panel's number: more like this one")
+    search.add_argument("--comic", type=int, action="append", default=[], help="only in this comic (repeatable)")
+    search.add_argument("--pages", action="store_true", help="find pages instead of panels")
+    search.add_argument("--limit", type=int, default=10)
+    search.add_argument("--json", action="store_true", help="the answer as JSON")
+    show = command("show", _show, "a comic with its pages, panels and text, or one panel's provenance")
+    show.add_argument("comic", type=int, nargs="?", help="a comic's number; all comics when left out")
+    show.add_argument("--panel", type=int, help="a panel's number")
+    detect = command("detect", _detect, "find the panels of a folder's images, without a server")
+    detect.add_argument("folder", type=Path)
+    detect.add_argument("--direction", choices=("ltr", "rtl", "auto"), default="auto", help="reading direction")
+    detect.add_argument("--out", type=Path, default=Path("panels.json"), help="{file_name: [[x, y, w, h], …]}")
+    command("migrate", _migrate, "create or update the database, register models, plan missing work")
+    worker = command("worker", _worker, "be a worker of one queue")
+    worker.add_argument("queue", choices=QUEUES)
+    worker.add_argument("--concurrency", type=int, help="processes")
+    return top
+
+
+def _up(_: argparse.Namespace, configured: Settings) -> None:
+    from services.standalone import run
+
+    run(configured, say=lambda line: print(line, flush=True))
+
+
+def _add(chosen: argparse.Namespace, configured: Settings) -> int:
+    from shared.domain.packing import find_comics
+
+    found = find_comics(chosen.paths)
+    for skipped in found.skipped:
+        print(f"skipped {skipped.path}: {skipped.reason}", file=sys.stderr)
+    failed = 0
+    added = []
+    with _client(configured) as client:
+        for number, source in enumerate(found.comics, start=1):
+            try:
+                comic = client.add(source.path, name=source.name)
+            except ComicsError as error:
+                failed += 1
+                print(f"comics: {error}", file=sys.stderr)
+                continue
+            added.append(comic.id)
+            print(f"[{number}/{len(found.comics)}] comic {comic.id}: {comic.title}")
+        if added and not chosen.no_wait:
+            follow(client, added[0] if len(added) == 1 else None)
+        for comic_id in added if not chosen.no_wait else []:
+            failed += _report(client, comic_id)
+    return 1 if failed or not found.comics else 0
+
+
+def _report(client: "Client", comic_id: int) -> int:
+    """What became of one comic, a line each; how many things failed."""
+    comic = client.comic(comic_id)
+    if comic.state == "failed":
+        print(f"comic {comic_id}: {comic.error}", file=sys.stderr)
+        return 1
+    unreadable = [page for page in client.pages(comic_id) if page.state == "unreadable"]
+    for page in unreadable:
+        print(f"comic {comic_id}, page {page.number + 1}: {page.error}", file=sys.stderr)
+    jobs = list(client.jobs(comic_id=comic_id))
+    for job in jobs:
+        print(f"comic {comic_id}, {job.stage} job {job.id}: {job.error}", file=sys.stderr)
+    return len(unreadable) + len(jobs)
+
+
+def follow(client: "Client", comic_id: int | None = None) -> None:
+    """A progress bar fed by the server's events, until nothing is left to do."""
+    begun, first = time.monotonic(), None
+    for progress in client.follow(comic_id):
+        first = progress.ended if first is None else first
+        seconds = time.monotonic() - begun
+        print(f"\r{bar(progress, rate=(progress.ended - first) / seconds if seconds > 1 else 0.0)}", end="", flush=True)
+    print()
+
+
+def bar(progress: "Progress", *, rate: float, width: int = 28) -> str:
+    """One line: bar, counts, rate in jobs per second, seconds to go, and what each stage still has to do."""
+    share = progress.ended / progress.total if progress.total else 1.0
+    filled = round(share * width)
+    left = progress.total - progress.ended
+    eta = f"{left / rate:4.0f} s left" if rate > 0 and left else "           "
+    busy = " ".join(
+        f"{name}:{counts.queued + counts.running}"
+        for name, counts in progress.stages.items()
+        if counts.queued + counts.running
+    )
+    failed = f" failed:{progress.failed}" if progress.failed else ""
+    drawn = "█" * filled + "·" * (width - filled)
+    return f"[{drawn}] {progress.ended}/{progress.total} {rate:5.1f}/s {eta} {busy}{failed}\x1b[K"
+
+
+def _status(chosen: argparse.Namespace, configured: Settings) -> int:
+    with _client(configured) as client:
+        failed = list(client.jobs())
+        if chosen.retry:
+            for job in failed:
+                client.retry(job.id)
+            print(f"{len(failed)} jobs queued again")
+            failed = []
+        if chosen.follow:
+            follow(client)
+        progress = client.status()
+        print(f"{'stage':10} {'queued':>8} {'running':>8} {'done':>8} {'failed':>8} {'blocked':>8}")
+        for name, counts in progress.stages.items():
+            numbers = (counts.queued, counts.running, counts.done, counts.failed, counts.blocked)
+            print(f"{name:10} " + " ".join(f"{number:8}" for number in numbers))
+        for job in failed[:20]:
+            print(f"job {job.id} {job.stage} of comic {job.comic_id}: {job.error}")
+        if failed:
+            print(f"{len(failed)} failed; `comics status --retry` tries them again")
+    return 1 if failed else 0
+
+
+def _search(chosen: argparse.Namespace, configured: Settings) -> int:
+    from shared.domain.answers import SearchFilters
+
+    with _client(configured) as client:
+        answer = client.search(
+            panel_id=chosen.panel,
+            image=_read(chosen.image) if chosen.image else None,
+            words=" ".join(chosen.words) or None,
+            filters=SearchFilters(comics=chosen.comic, kind="page" if chosen.pages else "panel"),
+            limit=chosen.limit,
+        )
+    if chosen.json:
+        print(answer.model_dump_json(indent=2))
+        return 0
+    for hit in answer.hits:
+        what = f"panel {hit.panel_id}" if hit.panel_id else f"page {hit.page_id}"
+        text = " ".join(hit.text.split())
+        print(f"{hit.score:6.3f}  {what:12} {hit.comic}, page {hit.page_number + 1}: {text[:90]}")
+    print(f"{len(answer.hits)} results by {answer.by} in {answer.milliseconds:.1f} ms")
+    return 0 if answer.hits else 1
+
+
+def _show(chosen: argparse.Namespace, configured: Settings) -> None:
+    with _client(configured) as client:
+        if chosen.panel is not None:
+            print(client.provenance(chosen.panel).model_dump_json(indent=2))
+            return
+        if chosen.comic is None:
+            for comic in client.comics():
+                print(
+                    f"{comic.id:5} {comic.state:8} {comic.page_count or 0:5} pages  {comic.title}  {comic.error or ''}"
+                )
+            return
+        comic = client.comic(chosen.comic)
+        print(f"{comic.title} ({comic.file_name}): {comic.state}, {comic.page_count or 0} pages")
+        for page in client.pages(comic.id):
+            what = page.error or page.layout_kind or "not detected yet"
+            print(f"page {page.number + 1} (id {page.id}) {page.name}: {what}")
+            for panel in client.panels(page.id):
+                text = " ".join(panel.literal.split())
+                box = ", ".join(f"{number:.0f}" for number in panel.box)
+                print(f"  panel {panel.id} [{box}] {text[:100]}")
+
+
+def _detect(chosen: argparse.Namespace, _: Settings) -> int:
+    from services.detection.panel_files import detect_folder
+    from shared.domain.schema import Direction
+
+    direction = chosen.direction if chosen.direction == "auto" else Direction(chosen.direction)
+
+    def progress(done: int, total: int) -> None:
+        print(f"\r{done}/{total} pages", end="", file=sys.stderr, flush=True)
+
+    panels, unread = detect_folder(chosen.folder, direction=direction, progress=progress)
+    print(file=sys.stderr)
+    draft = chosen.out.with_name(chosen.out.name + ".tmp")
+    draft.write_text(
+        json.dumps({name: [list(box) for box in boxes] for name, boxes in panels.items()}, indent=1) + "\n"
+    )
+    draft.replace(chosen.out)
+    for reason in unread.values():
+        print(f"comics: {reason}", file=sys.stderr)
+    print(f"{sum(map(len, panels.values()))} panels on {len(panels)} pages in {chosen.out}")
+    return 1 if unread else 0
+
+
+def _migrate(_: argparse.Namespace, configured: Settings) -> None:
+    from services.standalone import prepare
+
+    if configured.database_url is None:
+        raise ComicsError("DATABASE_URL is not set; `comics up` migrates its own database by itself.")
+    planned = prepare(configured)
+    print("migrated; planned " + ", ".join(f"{count} {stage}" for stage, count in planned.items()))
+
+
+def _worker(chosen: argparse.Namespace, configured: Settings) -> None:
+    from shared.work.broker import work
+
+    usual = {"cpu": configured.cpu_workers, "io": configured.io_workers, "gpu": 1, "train": 1}
+    work(chosen.queue, concurrency=chosen.concurrency or usual[chosen.queue])
+
+
+def _client(configured: Settings) -> "Client":
+    from shared.http.client import Client
+
+    token = configured.api_token.get_secret_value() if configured.api_token else None
+    return Client(configured.server, token=token)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ComicsError(f"{path} cannot be read: {error.strerror}") from error
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Text to panels: alignment by geometry, and the contract that training reads."""

@@ -1,0 +1,125 @@
+"""Which panel a text belongs to, by geometry alone, and the text of each panel from what was read on its page."""
+
+from collections.abc import Sequence
+from itertools import chain
+
+from shared.domain.geometry import as_array, intersection, iou_matrix
+from shared.domain.schema import (
+    Box,
+    Direction,
+    PageExtraction,
+    PageReading,
+    PanelReading,
+    PanelText,
+    TextLine,
+)
+from shared.domain.text import group_lines, join_lines
+
+REACH = 1.0  # how far outside a panel a line may lie and still be its own, in units of the line's thickness
+SAME_PANEL = 0.5  # boxes that overlap (IoU) by more are one panel in two layouts
+
+
+def assign_lines(
+    lines: Sequence[TextLine], panels: Sequence[Box], *, direction: Direction
+) -> tuple[list[list[TextLine]], list[TextLine]]:
+    """Lines of a page by panel, and those that belong to none, both in reading order.
+
+    A line goes to the panel that contains most of it, of nested ones to the innermost; a line outside every panel
+    goes with the rest of its balloon, else to a panel within a line's thickness (balloons stick out of their panels).
+    Boxes are `[x, y, w, h]` in the same pixels. The result has one list per panel, in the panels' order.
+    """
+    owned: list[list[TextLine]] = [[] for _ in panels]
+    unassigned: list[TextLine] = []
+    for block in group_lines(lines, direction=direction):
+        owners = [_containing(line.box, panels) for line in block]
+        for line, owner in zip(block, owners, strict=True):
+            if owner is None:
+                owner = _of_balloon(line, block, owners)
+            if owner is None:
+                owner = _nearest(line.box, panels)
+            (unassigned if owner is None else owned[owner]).append(line)
+    return [list(chain.from_iterable(group_lines(own, direction=direction))) for own in owned], unassigned
+
+
+def panel_texts(
+    extraction: PageExtraction | None,
+    reading: PageReading | None,
+    panels: Sequence[Box],
+    *,
+    direction: Direction,
+    asked: Sequence[Box] | None = None,
+) -> list[PanelText]:
+    """The text of each panel, in order: literal from OCR, descriptive from the VLM.
+
+    `asked` are the boxes the VLM was asked about, in the order of its numbers, when they are not `panels` themselves;
+    an answer about a box that is no panel of this layout (IoU below one half) is not carried over. Where OCR read
+    nothing in a panel, the literal text the VLM saw there stands in for it.
+
+    Raises:
+        ValueError: the reading names a number beyond the boxes it was asked about.
+    """
+    lines, _ = assign_lines(extraction.lines if extraction else [], panels, direction=direction)
+    answers = _answers(reading, panels if asked is None else asked, panels)
+    texts = []
+    for own, answer in zip(lines, answers, strict=True):
+        literal = join_lines(own, direction=direction)
+        if answer is None or answer.status == "not_a_panel":
+            texts.append(PanelText(literal=literal))
+            continue
+        spoken = "\n".join(piece.text for piece in answer.texts if piece.text.strip())
+        texts.append(PanelText(literal=literal or spoken, descriptive=_told(answer)))
+    return texts
+
+
+def _containing(box: Box, panels: Sequence[Box]) -> int | None:
+    """The panel holding most of `box`; of those that hold about as much, the smallest."""
+    shares = [intersection(box, panel) / box.area if box.area > 0 else 0.0 for panel in panels]
+    most = max(shares, default=0.0)
+    if most <= 0:
+        return None
+    return min((i for i, share in enumerate(shares) if share >= 0.8 * most), key=lambda i: panels[i].area)
+
+
+def _of_balloon(line: TextLine, block: Sequence[TextLine], owners: Sequence[int | None]) -> int | None:
+    """The panel of the assigned line of the same balloon that is nearest to `line`."""
+    known = [
+        (_gap(line.box, other.box), owner) for other, owner in zip(block, owners, strict=True) if owner is not None
+    ]
+    return min(known)[1] if known else None
+
+
+def _nearest(box: Box, panels: Sequence[Box]) -> int | None:
+    gap, panel = min(((_gap(box, panel), i) for i, panel in enumerate(panels)), default=(0.0, None))
+    return panel if gap <= REACH * min(box.w, box.h) else None
+
+
+def _gap(a: Box, b: Box) -> float:
+    """Pixels between the nearest edges of two boxes; 0 when they touch."""
+    dx = max(a.x - b.right, b.x - a.right, 0.0)
+    dy = max(a.y - b.bottom, b.y - a.bottom, 0.0)
+    return float((dx**2 + dy**2) ** 0.5)
+
+
+def _answers(reading: PageReading | None, asked: Sequence[Box], panels: Sequence[Box]) -> list[PanelReading | None]:
+    """For each panel the answer about it, by box: the best overlapping pairs first, each box once."""
+    answers: list[PanelReading | None] = [None] * len(panels)
+    if reading is None:
+        return answers
+    by_number = {answer.number: answer for answer in reading.panels}
+    if by_number and max(by_number) > len(asked):
+        raise ValueError(f"the reading names panel {max(by_number)} of {len(asked)}")
+    overlap = iou_matrix(as_array(asked), as_array(panels))
+    free = set(range(len(asked)))
+    pairs = ((overlap[i, j], i, j) for i in range(len(asked)) for j in range(len(panels)))
+    for same, i, j in sorted((pair for pair in pairs if pair[0] >= SAME_PANEL), reverse=True):
+        if i in free and answers[j] is None:
+            free.discard(i)
+            answers[j] = by_number.get(i + 1)
+    return answers
+
+
+def _told(answer: PanelReading) -> str:
+    """Description, and the characters it does not name."""
+    description = answer.description.strip()
+    unnamed = [name for name in answer.characters if name.strip() and name.casefold() not in description.casefold()]
+    return "\n".join(part for part in (description, ", ".join(unnamed)) if part)

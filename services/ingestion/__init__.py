@@ -1,0 +1,1 @@
+"""Files become comics and pages."""

@@ -1,0 +1,82 @@
+"""What every file format is opened into: a container of pages in reading order, within limits.
+
+A new format is one class with `pages`, and one line in `formats.OPENERS`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import ClassVar, Self
+
+from shared.errors import Reject
+
+
+class Unreadable(Reject):
+    """One page cannot be had; the text is the reason and does not repeat the page's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one comic may cost; far above honest comics, far below what hurts a machine."""
+
+    entries: int = 20_000
+    """Files in an archive or folder, pages of a PDF."""
+    listing_bytes: int = 8 << 20
+    """Table of contents of a zip."""
+    page_bytes: int = 256 << 20
+    """One page, unpacked."""
+    total_bytes: int = 16 << 30
+    """All entries, unpacked."""
+    ratio: int = 100
+    """Unpacked over packed bytes of a whole archive."""
+    ratio_floor: int = 64 << 20
+    """Unpacked bytes below which no ratio is suspicious: blank pages shrink a thousandfold."""
+    pixels: int = 100_000_000
+    """One page, width × height."""
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class RawPage:
+    """One page as its container holds it: bytes, or the reason why there are none.
+
+    `number` counts from 0 in reading order, `name` is safe to show. `size` is set when the bytes were drawn by us in
+    that width and height, so that nobody needs to check them by decoding again.
+    """
+
+    number: int
+    name: str
+    data: bytes | None
+    error: str | None = None
+    size: tuple[int, int] | None = None
+
+
+class Container(ABC):
+    """An opened comic; close it, or use it in a `with`."""
+
+    media_type: ClassVar[str]
+    name: str
+    """What the user calls the file; every error text carries it."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of pages, readable or not."""
+
+    @abstractmethod
+    def pages(self) -> Iterator[RawPage]:
+        """Every page in reading order, one in memory at a time; may be called again."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+        return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

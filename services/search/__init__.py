@@ -1,0 +1,1 @@
+"""Embedding, the index, and queries by picture and by words."""

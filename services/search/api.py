@@ -1,0 +1,126 @@
+"""REST of finding: `/search` and `/embeddings`."""
+
+import json
+from functools import cache
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+
+from services.search.library import Library
+from services.search.queries import search
+from shared.domain.answers import EmbeddingStatus, SearchAnswer, SearchRequest
+from shared.domain.pictures import Picture, decode
+from shared.errors import Reject, TooLarge
+from shared.http.app import Configured, Database, create_app
+from shared.settings import Settings
+from shared.store.db import row, unit_of_work
+from shared.store.vectors import PAGE, PANEL
+
+router = APIRouter()
+PICTURE_LIMIT = 64 << 20  # bytes of one uploaded picture
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": SearchRequest.model_json_schema()},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "image": {"type": "string", "format": "binary"},
+                        "words": {"type": "string"},
+                        "filters": {"type": "string", "description": "JSON, as in the other form"},
+                        "limit": {"type": "integer"},
+                    },
+                }
+            },
+        },
+    }
+}
+
+
+@cache
+def library_of(configured: Settings) -> Library:
+    """The library of this process."""
+    return Library(configured)
+
+
+@router.post("/search", tags=["search"], openapi_extra=BODY, summary="Find panels or pages")
+async def post_search(request: Request, url: Database, configured: Configured) -> SearchAnswer:
+    """By panel, by words, by a picture, or by words with one of the others.
+
+    JSON: `{"panel_id": 12}`, `{"words": "map and compass"}`, with `filters` and `limit`. A picture comes as a form:
+    `curl -F image=@panel.jpg`, with `words`, `filters` (JSON) and `limit` as further fields.
+    """
+    wanted, image = await _read(request)
+
+    def answer() -> SearchAnswer:
+        with unit_of_work(url) as connection:
+            return search(
+                connection,
+                library_of(configured),
+                panel_id=wanted.panel_id,
+                image=image,
+                words=wanted.words,
+                filters=wanted.filters,
+                limit=wanted.limit,
+            )
+
+    return await run_in_threadpool(answer)
+
+
+@router.get("/embeddings", tags=["search"], summary="What the index holds")
+def get_embeddings(url: Database, configured: Configured) -> EmbeddingStatus:
+    """Stored segments and rows, and how much of it the index of this process has loaded."""
+    library = library_of(configured)
+    with unit_of_work(url) as connection:
+        library.refresh(connection)
+        stored = row(
+            connection,
+            "SELECT count(*) AS segments, coalesce(sum(rows), 0) AS rows FROM segment WHERE checkpoint_id = :id",
+            id=library.checkpoint_id,
+        )
+    assert stored is not None
+    return EmbeddingStatus(
+        checkpoint_id=library.checkpoint_id,
+        segments=stored["segments"],
+        rows=stored["rows"],
+        panels_indexed=library.index.count(PANEL),
+        pages_indexed=library.index.count(PAGE),
+    )
+
+
+async def _read(request: Request) -> tuple[SearchRequest, Picture | None]:
+    """The query of a request, JSON or form, and its picture."""
+    image: Picture | None = None
+    try:
+        if request.headers.get("content-type", "").startswith("multipart/"):
+            async with request.form(max_files=1, max_fields=8) as form:
+                fields: dict[str, Any] = {name: value for name, value in form.items() if isinstance(value, str)}
+                if "filters" in fields:
+                    fields["filters"] = json.loads(fields["filters"])
+                file = form.get("image")
+                if isinstance(file, UploadFile):
+                    image = await _picture(file)
+        else:
+            fields = json.loads(await request.body())
+        return SearchRequest.model_validate(fields), image
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Reject(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
+    except ValueError as error:
+        raise Reject("The body is neither JSON nor a form; see /docs for examples.") from error
+
+
+async def _picture(file: UploadFile) -> Picture:
+    data = await file.read(PICTURE_LIMIT + 1)
+    name = file.filename or "the picture"
+    if len(data) > PICTURE_LIMIT:
+        raise TooLarge(f"{name} is over the limit of {PICTURE_LIMIT:,} bytes; make it smaller")
+    return await run_in_threadpool(decode, data, name=name)
+
+
+app = create_app("search", [router])

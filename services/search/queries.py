@@ -1,0 +1,183 @@
+"""Queries over what is stored: by vector through the index, by words through PostgreSQL's full text, or both."""
+
+import time
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from services.search.fusion import fuse
+from services.search.index import Filters
+from services.search.library import Library
+from services.search.tasks import INPUT, page_input
+from shared.domain.answers import SearchAnswer, SearchFilters, SearchHit
+from shared.domain.pictures import Picture
+from shared.domain.schema import Box
+from shared.domain.text import query_terms
+from shared.errors import NotFound, Reject
+from shared.nn.encoder import PanelInput
+from shared.store.blobs import get_blob, storage_of
+from shared.store.db import row, rows
+from shared.store.vectors import PAGE, PANEL
+
+KINDS = {"panel": PANEL, "page": PAGE}
+SPARE = 50  # extra rows asked of a ranking: panels of layouts that are no longer active fall out of it
+By = Literal["panel", "image", "words", "panel and words", "image and words"]
+
+
+class Found(NamedTuple):
+    """What a ranking is about: PANEL or PAGE, and its id."""
+
+    kind: int
+    id: int
+
+
+def search(
+    connection: sa.Connection,
+    library: Library,
+    *,
+    panel_id: int | None = None,
+    image: Picture | None = None,
+    words: str | None = None,
+    filters: SearchFilters,
+    limit: int,
+) -> SearchAnswer:
+    """Answer a query by panel or image, by words, or by both; results best first.
+
+    Errors: Reject when nothing is asked, or a panel and an image at once; NotFound for an unknown panel.
+    """
+    begun = time.perf_counter()
+    words = words.strip() if words else None
+    if panel_id is not None and image is not None:
+        raise Reject("Ask by a panel or by an image, not by both.")
+    if panel_id is None and image is None and not words:
+        raise Reject("Ask by panel_id, by words, by an image, or by words with one of the others.")
+    rankings: list[list[tuple[Found, float]]] = []
+    if panel_id is not None or image is not None:
+        library.refresh(connection)
+        query = _vector(connection, library, panel_id, image)
+        rankings.append(_nearest(library, query, panel_id=panel_id, filters=filters, limit=limit))
+    if words:
+        rankings.append(_by_words(connection, words, filters=filters, limit=limit + SPARE))
+    scored = rankings[0] if len(rankings) == 1 else fuse([[key for key, _ in ranking] for ranking in rankings])
+    hits = _hits(connection, scored, limit)
+    source = "panel" if panel_id is not None else "image" if image is not None else ""
+    by: By = " and ".join(part for part in (source, "words" if words else "") if part)  # type: ignore[assignment]
+    return SearchAnswer(hits=hits, by=by, milliseconds=round((time.perf_counter() - begun) * 1000, 3))
+
+
+def _vector(
+    connection: sa.Connection, library: Library, panel_id: int | None, image: Picture | None
+) -> NDArray[np.float32]:
+    if image is not None:
+        vector: NDArray[np.float32] = library.encoder().encode([PanelInput(crop=image)])[0]
+        return vector
+    assert panel_id is not None
+    stored = library.index.vector(PANEL, panel_id)
+    if stored is not None:
+        return stored
+    # Not embedded yet, or of an inactive layout: encode it now, by the encoder that made the index.
+    found = row(
+        connection,
+        "SELECT l.page_id, n.position, n.layout_id, p.layout_id AS active FROM panel n "
+        "JOIN layout l ON l.id = n.layout_id JOIN page p ON p.id = l.page_id WHERE n.id = :id",
+        id=panel_id,
+    )
+    if found is None:
+        raise NotFound(f"There is no panel {panel_id}; GET /layouts?page_id= lists a page's panels.")
+    if found["layout_id"] != found["active"]:
+        raise NotFound(
+            f"Panel {panel_id} belongs to a layout that is no longer active; ask by a panel of the active one."
+        )
+    page = rows(connection, INPUT, ids=[found["page_id"]])[0]
+    shown = page_input(page, get_blob(storage_of(library.configured), page["image_sha256"]))
+    encoded: NDArray[np.float32] = library.encoder().encode([shown.panels[found["position"]]])[0]
+    return encoded
+
+
+def _nearest(
+    library: Library, query: NDArray[np.float32], *, panel_id: int | None, filters: SearchFilters, limit: int
+) -> list[tuple[Found, float]]:
+    wanted = Filters(
+        kind=KINDS[filters.kind],
+        comic_ids=frozenset(filters.comics) if filters.comics else None,
+        page_ids=frozenset(filters.pages) if filters.pages else None,
+        exclude=frozenset({(PANEL, panel_id)}) if panel_id is not None else frozenset(),
+    )
+    hits = library.index.search(query, limit + SPARE, filters=wanted)
+    return [(Found(hit.kind, hit.id), hit.score) for hit in hits]
+
+
+WORDS = """
+    SELECT {group} AS id, sum(ts_rank_cd(t.terms, q.every, 1) * 2 + ts_rank_cd(t.terms, q.some, 1)) AS score
+    FROM (SELECT to_tsquery('simple', :every) AS every, to_tsquery('simple', :some) AS some) q
+    JOIN panel_text t ON t.terms @@ q.some
+    JOIN panel n ON n.id = t.panel_id JOIN page p ON p.layout_id = n.layout_id
+    WHERE (:all_comics OR p.comic_id = ANY(:comics)) AND (:all_pages OR p.id = ANY(:pages))
+    GROUP BY 1 ORDER BY score DESC, id LIMIT :limit"""
+
+
+def _by_words(
+    connection: sa.Connection, words: str, *, filters: SearchFilters, limit: int
+) -> list[tuple[Found, float]]:
+    terms = query_terms(words)
+    if not terms:
+        raise Reject(f"{words[:80]!r} holds no letter or digit to look for.")
+    found = rows(
+        connection,
+        WORDS.format(group="n.id" if filters.kind == "panel" else "p.id"),
+        every=" & ".join(terms),
+        some=" | ".join(terms),
+        all_comics=not filters.comics,
+        comics=filters.comics,
+        all_pages=not filters.pages,
+        pages=filters.pages,
+        limit=limit,
+    )
+    return [(Found(KINDS[filters.kind], found_row["id"]), float(found_row["score"])) for found_row in found]
+
+
+HYDRATE = """
+    SELECT n.id AS panel_id, n.x, n.y, n.w, n.h, coalesce(t.literal, '') AS text, p.id AS page_id, p.number, p.comic_id,
+           c.title
+    FROM panel n JOIN page p ON p.layout_id = n.layout_id JOIN comic c ON c.id = p.comic_id
+    LEFT JOIN panel_text t ON t.panel_id = n.id WHERE n.id = ANY(:ids)"""
+
+HYDRATE_PAGES = """
+    SELECT p.id AS page_id, p.number, p.comic_id, c.title,
+           coalesce((SELECT string_agg(t.literal, E'\\n' ORDER BY n.position) FROM panel n
+                     JOIN panel_text t ON t.panel_id = n.id WHERE n.layout_id = p.layout_id), '') AS text
+    FROM page p JOIN comic c ON c.id = p.comic_id WHERE p.id = ANY(:ids)"""
+
+
+def _hits(connection: sa.Connection, scored: Sequence[tuple[Found, float]], limit: int) -> list[SearchHit]:
+    """The first `limit` that still exist and are active, with what a person wants to see."""
+    panels = rows(connection, HYDRATE, ids=[found.id for found, _ in scored if found.kind == PANEL])
+    pages = rows(connection, HYDRATE_PAGES, ids=[found.id for found, _ in scored if found.kind == PAGE])
+    known = {Found(PANEL, panel["panel_id"]): panel for panel in panels}
+    known |= {Found(PAGE, page["page_id"]): page for page in pages}
+    hits = []
+    for found, score in scored:
+        shown = known.get(found)
+        if shown is None:
+            continue
+        panel = found.id if found.kind == PANEL else None
+        hits.append(
+            SearchHit(
+                score=score,
+                comic_id=shown["comic_id"],
+                comic=shown["title"],
+                page_id=shown["page_id"],
+                page_number=shown["number"],
+                panel_id=panel,
+                box=Box(shown["x"], shown["y"], shown["w"], shown["h"]) if panel is not None else None,
+                text=shown["text"],
+                page_image=f"/images/{shown['page_id']}",
+                panel_image=f"/panels/{panel}/image" if panel is not None else None,
+            )
+        )
+        if len(hits) == limit:
+            break
+    return hits

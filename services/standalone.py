@@ -1,0 +1,184 @@
+"""The composition root: every service in one application, and everything one machine needs around it.
+
+`up` starts PostgreSQL and Redis (unless their URLs are given), migrates, starts a worker for each queue, beat, Flower
+and the API, and stops them all when told to. State lives in the data folder alone, so that after a kill -9 of any or
+all of it the next start goes on where the last one ended.
+"""
+
+import fcntl
+import os
+import signal
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from urllib.error import URLError
+
+from fastapi import FastAPI
+
+from services.embedded import free_port, start_postgres, start_redis
+from services.processes import Child, Nursery, wait_until
+from shared.domain.pipeline import QUEUES, STAGES
+from shared.errors import ComicsError, Conflict
+from shared.http.app import create_app
+from shared.settings import Settings
+from shared.store import checkpoints
+from shared.store.blobs import storage_of
+from shared.store.db import engine, migrate, unit_of_work
+from shared.work import jobs
+
+SERVICES = ("ingestion", "detection", "extraction", "dataspec", "training", "search")
+HERE = Path(__file__).resolve().parent
+SHIPPED: dict[checkpoints.Kind, Path] = {
+    "detector": HERE / "detection" / "weights",
+    "encoder": HERE / "search" / "weights",
+}
+SCRATCH_AGE = 3600.0  # seconds after which an unfinished upload cannot still be running
+
+
+def create_standalone() -> FastAPI:
+    """Every router in one application, for `uvicorn --factory`."""
+    return create_app("standalone", [import_module(f"services.{name}.api").router for name in SERVICES])
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where a started installation listens."""
+
+    api: str
+    flower: str
+    database_url: str
+    redis_url: str
+
+
+def prepare(configured: Settings) -> dict[str, int]:
+    """Migrate, register the shipped or configured checkpoints, and plan what is missing; the jobs planned by stage."""
+    url = str(configured.database_url)
+    migrate(url)
+    storage = storage_of(configured)
+    with unit_of_work(url) as connection:
+        chosen_folders = {"detector": configured.detector, "encoder": configured.encoder}
+        for kind, shipped in SHIPPED.items():
+            chosen = chosen_folders[kind]
+            checkpoints.register(
+                connection,
+                storage,
+                kind,
+                chosen or shipped,
+                origin="configured" if chosen else "shipped",
+            )
+    planned = {}
+    for stage in STAGES.values():
+        with unit_of_work(url) as connection:
+            planned[stage.name] = jobs.plan(connection, stage, configured)
+    return planned
+
+
+@contextmanager
+def up(configured: Settings, *, say: Callable[[str], None] = lambda _: None) -> Iterator[Addresses]:
+    """Everything, running; stopped when the block ends. `say` is told each step.
+
+    Errors: Conflict when the data folder is in use by another start.
+    """
+    home = configured.home.absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(_only_one(home))
+        nursery = stack.enter_context(Nursery(home / "run"))
+        say("starting PostgreSQL and Redis" if configured.database_url is None else "connecting")
+        database_url = configured.database_url or start_postgres(nursery, home)
+        redis_url = configured.redis_url or start_redis(nursery, home)
+        configured = configured.model_copy(update={"database_url": database_url, "redis_url": redis_url, "home": home})
+        say("migrating")
+        prepare(configured)
+        storage_of(configured).sweep_scratch(older_than_s=0.0 if configured.storage_url is None else SCRATCH_AGE)
+        with unit_of_work(database_url) as connection:
+            jobs.disown_all(connection)
+        stack.callback(engine(database_url).dispose)
+        environment = {
+            **os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "COMICS_HOME": str(home),
+            "PYTHONUNBUFFERED": "1",
+        }  # fmt: skip
+        say("starting workers")
+        api_port = configured.port or free_port()
+        flower_port = configured.flower_port or free_port()
+        _start_children(nursery, configured, environment, api_port, flower_port)
+        api, flower = f"http://{configured.host}:{api_port}", f"http://{configured.host}:{flower_port}"
+        _wait_for(nursery, f"{api}/health", "api")
+        _wait_for(nursery, f"{flower}/healthcheck", "flower")
+        yield Addresses(api, flower, database_url, redis_url)
+        say("stopping")
+
+
+def run(configured: Settings, *, say: Callable[[str], None]) -> None:
+    """`comics up`: everything, until Ctrl-C or SIGTERM."""
+    told = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: told.set())
+    with up(configured, say=say) as addresses:
+        say(f"API      {addresses.api}  (documentation at {addresses.api}/docs)")
+        say(f"Flower   {addresses.flower}")
+        say(f"data     {configured.home}")
+        say("Ctrl-C stops everything; work goes on at the next start.")
+        told.wait()
+
+
+def _start_children(
+    nursery: Nursery, configured: Settings, environment: dict[str, str], api_port: int, flower_port: int
+) -> None:
+    logs = configured.home / "logs"
+    python = sys.executable
+    celery = [python, "-m", "celery", "-A", "shared.work.broker"]
+    for queue in QUEUES:
+        nursery.start(
+            f"worker-{queue}",
+            [python, "-m", "services.cli", "worker", queue],
+            log=logs / f"worker-{queue}.log",
+            environment=environment,
+            stop_signal=signal.SIGQUIT,  # soft shutdown: ten seconds to finish, then the message goes back
+        )
+    nursery.start(
+        "beat", [*celery, "beat", "-l", "WARNING", "--pidfile="], log=logs / "beat.log", environment=environment
+    )
+    nursery.start(
+        "flower",
+        [*celery, "flower", f"--address={configured.host}", f"--port={flower_port}"],
+        log=logs / "flower.log",
+        environment={**environment, "FLOWER_UNAUTHENTICATED_API": "true"},
+    )
+    nursery.start(
+        "api",
+        [python, "-m", "uvicorn", "services.standalone:create_standalone", "--factory", "--host", configured.host,
+         "--port", str(api_port), "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "5"],
+        log=logs / "api.log",
+        environment=environment,
+    )  # fmt: skip
+
+
+def _wait_for(nursery: Nursery, address: str, name: str) -> None:
+    child: Child = next(child for child in nursery.children if child.name == name)
+
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(address, timeout=2):
+                return True
+        except (URLError, OSError):
+            return False
+
+    if not wait_until(lambda: answers() or child.process.poll() is not None, seconds=90, every=0.1) or not answers():
+        raise ComicsError(f"{name} did not start at {address}; logs/{name}.log in the data folder says why")
+
+
+@contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    """A lock that the kernel lets go of when its holder dies."""
+    with (home / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict(f"Another `comics up` uses the data folder {home}; stop it, or set COMICS_HOME.") from error
+        yield

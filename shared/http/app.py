@@ -1,0 +1,221 @@
+"""The application every service builds on: problem+json, authorisation, health, metrics and server-sent events.
+
+    app = create_app("ingestion", [router])
+
+Errors are RFC 9457 documents: `{"type", "title", "status", "detail", "instance"}`. Internal text never leaves.
+"""
+
+import hmac
+import json
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated, Any
+
+import redis
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.errors import ComicsError, Retry, Unauthorized
+from shared.settings import Settings, settings
+from shared.store.db import row, rows, unit_of_work
+from shared.work.stages import database_url
+
+log = logging.getLogger(__name__)
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+OPEN_PATHS = {"/health", "/health/ready", "/metrics"}
+
+
+def create_app(service: str, routers: Sequence[APIRouter], *, lifespan: Lifespan | None = None) -> FastAPI:
+    """A FastAPI application of one or several services' routers."""
+    app = FastAPI(
+        title=f"comics: {service}",
+        version="0.1.0",
+        description="Search inside your own digital comics.",
+        lifespan=lifespan,
+        docs_url="/docs",
+        responses={
+            422: {"description": "Not acceptable: says what was wrong and what to do", "model": Problem},
+        },
+        dependencies=[Depends(authorised)],
+    )
+    meter = Meter(service)
+    app.add_middleware(Measured, meter=meter)
+    app.add_exception_handler(ComicsError, _on_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(sa.exc.OperationalError, _on_database)
+    app.add_exception_handler(Exception, _on_bug)
+    for router in routers:
+        app.include_router(router)
+    app.include_router(_service_router(meter))
+    return app
+
+
+class Problem(BaseModel):
+    """RFC 9457: what was wrong, which id, what to do."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    instance: str
+
+
+def problem(request: Request, status: int, title: str, detail: str, **headers: str) -> JSONResponse:
+    """An RFC 9457 response about this request."""
+    body = Problem(title=title, status=status, detail=detail, instance=request.url.path)
+    return JSONResponse(body.model_dump(), status, headers=headers or None, media_type="application/problem+json")
+
+
+async def authorised(request: Request) -> None:
+    """Every call needs the token when one is configured."""
+    token = settings().api_token
+    if token is None or request.url.path in OPEN_PATHS:
+        return
+    given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
+    if not hmac.compare_digest(given, token.get_secret_value().encode()):
+        raise Unauthorized("Send the header `Authorization: Bearer TOKEN` with the token of COMICS_API_TOKEN.")
+
+
+def current_settings() -> Settings:
+    """Dependency: the settings of this process."""
+    return settings()
+
+
+def current_database() -> str:
+    """Dependency: the database of this process, for `with unit_of_work(url)`."""
+    return database_url()
+
+
+Configured = Annotated[Settings, Depends(current_settings)]
+Database = Annotated[str, Depends(current_database)]
+
+
+def event_stream(events: AsyncIterator[dict[str, Any]]) -> StreamingResponse:
+    """Server-sent events, one JSON document each; a client reconnects by itself."""
+
+    async def lines() -> AsyncIterator[bytes]:
+        async for event in events:
+            yield f"data: {json.dumps(event)}\n\n".encode()
+
+    return StreamingResponse(
+        lines(), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    )
+
+
+class Meter:
+    """Requests of this process by route and status, in Prometheus' text format."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        self.requests: dict[tuple[str, str, int], tuple[int, float]] = {}
+
+    def add(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        count, total = self.requests.get((method, route, status), (0, 0.0))
+        self.requests[method, route, status] = (count + 1, total + seconds)
+
+    def text(self, jobs: Sequence[tuple[str, str, int]]) -> str:
+        """The exposition: requests, their seconds, and jobs by stage and state."""
+        lines = ["# TYPE comics_http_requests_total counter", "# TYPE comics_http_request_seconds_total counter"]
+        for (method, route, status), (count, seconds) in sorted(self.requests.items()):
+            labels = f'{{service="{self.service}",method="{method}",route="{route}",status="{status}"}}'
+            lines.append(f"comics_http_requests_total{labels} {count}")
+            lines.append(f"comics_http_request_seconds_total{labels} {seconds:.6f}")
+        lines.append("# TYPE comics_jobs gauge")
+        lines += [f'comics_jobs{{stage="{stage}",state="{state}"}} {count}' for stage, state, count in jobs]
+        return "\n".join(lines) + "\n"
+
+
+class Measured:
+    """ASGI middleware that feeds the meter."""
+
+    def __init__(self, app: ASGIApp, meter: Meter) -> None:
+        self.app, self.meter = app, meter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, timing it until its last byte."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun, status = time.perf_counter(), 500
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        finally:
+            # The route, not the path: a label per comic would grow without end.
+            route = getattr(scope.get("route"), "path", "unmatched")
+            self.meter.add(scope["method"], route, status, time.perf_counter() - begun)
+
+
+def _service_router(meter: Meter) -> APIRouter:
+    router = APIRouter(tags=["service"])
+
+    @router.get("/health", summary="Is the process alive")
+    async def health() -> dict[str, str]:
+        return {"status": "ok", "service": meter.service}
+
+    @router.get("/health/ready", summary="Are PostgreSQL and Redis in reach")
+    def ready(url: Database, configured: Configured) -> dict[str, str]:
+        with unit_of_work(url) as connection:
+            row(connection, "SELECT 1")
+        try:
+            with redis.Redis.from_url(configured.redis_url or "", socket_timeout=2) as client:
+                client.ping()
+        except (redis.RedisError, ValueError) as error:
+            raise Retry("Redis does not answer; work continues when it does.") from error
+        return {"status": "ready", "service": meter.service}
+
+    @router.get("/metrics", response_class=PlainTextResponse, summary="Prometheus metrics")
+    def metrics(url: Database) -> PlainTextResponse:
+        with unit_of_work(url) as connection:
+            counted = rows(connection, "SELECT stage, state, count(*) AS n FROM job GROUP BY 1, 2 ORDER BY 1, 2")
+        text = meter.text([(found["stage"], found["state"], found["n"]) for found in counted])
+        return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
+
+    return router
+
+
+async def _on_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ComicsError)
+    headers = {"Retry-After": str(max(1, round(error.after)))} if isinstance(error, Retry) else {}
+    return problem(request, error.status, error.title, str(error), **headers)
+
+
+async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
+    return problem(request, 422, "Not acceptable", "; ".join(found[:5]))
+
+
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    detail = {404: f"There is nothing at {request.url.path}; /docs lists what there is."}.get(
+        error.status_code, str(error.detail)
+    )
+    return problem(request, error.status_code, str(error.detail), detail)
+
+
+async def _on_database(request: Request, error: Exception) -> JSONResponse:
+    log.error("database: %s", error)
+    return problem(request, 503, "Try again later", "The database does not answer.", **{"Retry-After": "5"})
+
+
+async def _on_bug(request: Request, error: Exception) -> JSONResponse:
+    number = uuid.uuid4().hex[:12]
+    log.error("bug %s at %s %s", number, request.method, request.url.path, exc_info=error)
+    return problem(request, 500, "A defect of the server", f"This is not your fault. The log has it under {number}.")

@@ -1,0 +1,94 @@
+"""Checkpoints: folders of `*.safetensors` and `config.json`, kept in the storage, one active of each kind.
+
+Every worker loads what the database calls active from the storage, so that machines without the file agree with those
+that have it. Weights are read here as bytes; only `shared.nn` knows what they mean.
+"""
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import sqlalchemy as sa
+
+from shared.errors import NotFound, Reject
+from shared.store.db import Row, row
+from shared.store.storage import Storage
+
+Kind = Literal["detector", "encoder"]
+Origin = Literal["shipped", "configured", "trained"]
+
+
+def register(connection: sa.Connection, storage: Storage, kind: Kind, folder: Path, *, origin: Origin) -> int:
+    """Keep a checkpoint folder and its row; its id.
+
+    It becomes active when nothing of its kind is, or when what is came the same way (shipped or configured): a run of
+    one's own that was promoted stays. Errors: Reject when the folder holds no checkpoint.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text())
+    except (FileNotFoundError, ValueError) as error:
+        raise Reject(f"The {kind} folder {folder.name} has no readable config.json") from error
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    if not any(name.endswith(".safetensors") for name in files):
+        raise Reject(f"The {kind} folder {folder.name} holds no *.safetensors")
+    digest = hashlib.sha256()
+    for name, data in sorted(files.items()):
+        digest.update(f"{name}:{len(data)}:".encode() + data)
+    sha256 = digest.hexdigest()
+    key = f"checkpoints/{kind}-{sha256[:16]}"
+    storage.put_folder(key, files)
+    found = row(
+        connection,
+        "INSERT INTO checkpoint (kind, sha256, key, config, origin) "
+        "VALUES (:kind, :sha256, :key, CAST(:config AS jsonb), :origin) "
+        "ON CONFLICT (kind, sha256) DO UPDATE SET origin = EXCLUDED.origin RETURNING id",
+        kind=kind,
+        sha256=sha256,
+        key=key,
+        config=json.dumps(config),
+        origin=origin,
+    )
+    assert found is not None
+    active = row(connection, "SELECT origin FROM checkpoint WHERE kind = :kind AND active FOR UPDATE", kind=kind)
+    if active is None or active["origin"] != "trained":
+        activate(connection, kind, found["id"])
+    return int(found["id"])
+
+
+def activate(connection: sa.Connection, kind: Kind, checkpoint_id: int) -> None:
+    """Make one checkpoint the active one of its kind."""
+    # In this order: the unique index on the active one is checked row by row.
+    connection.execute(
+        sa.text("UPDATE checkpoint SET active = false WHERE kind = :kind AND active AND id <> :id"),
+        {"kind": kind, "id": checkpoint_id},
+    )
+    connection.execute(sa.text("UPDATE checkpoint SET active = true WHERE id = :id"), {"id": checkpoint_id})
+
+
+def active(connection: sa.Connection, kind: Kind) -> Row:
+    """The active checkpoint's row (id, sha256, key, config); NotFound before the first start has registered one."""
+    found = row(connection, "SELECT * FROM checkpoint WHERE kind = :kind AND active", kind=kind)
+    if found is None:
+        raise NotFound(f"No {kind} is active; run `comics migrate`, which registers the shipped one.")
+    return found
+
+
+def local_folder(storage: Storage, key: str) -> Path:
+    """A checkpoint as a folder of this machine: the storage's own, or a copy made once in the temporary folder."""
+    own = storage.local_path(f"{key}/config.json")
+    if own is not None:
+        return own.parent
+    copy = Path(tempfile.gettempdir()) / key.replace("/", "-")
+    if not copy.exists():
+        draft = Path(tempfile.mkdtemp(prefix=f"{copy.name}-"))
+        for name in storage.list(key):
+            file = draft / name.removeprefix(f"{key}/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(storage.get(name))
+        try:
+            draft.rename(copy)
+        except OSError:  # another process of this machine was quicker; its copy is the same
+            return copy
+    return copy
