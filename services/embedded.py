@@ -40,6 +40,7 @@ def start_postgres(nursery: Nursery, home: Path) -> str:
         "unix_socket_directories": str(sockets),
         "max_connections": "200",
         "shared_buffers": "128MB",
+        "wal_writer_delay": "50ms",  # how much job bookkeeping a crash of PostgreSQL itself may undo, thrice
         "log_min_messages": "warning",
     }
     command = [str(programs / "postgres"), "-D", str(data)]

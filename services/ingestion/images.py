@@ -100,7 +100,7 @@ def examine(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> PageImage:
     media_type, image = _header(data, pixels=limits.pixels)
     orientation = _orientation(image)
     width, height = image.size if orientation < 5 else image.size[::-1]
-    # Luminance at an eighth of the size: every byte is still entropy-decoded, so a cut is found, at half the cost.
+    # Luminance at an eighth of the size: every byte is still entropy-decoded, so a cut is found.
     image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
     try:
         image.load()

@@ -1,6 +1,8 @@
 """Stage *ingest*: a comic's file becomes pages whose images lie in the blobs."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from shared.work.jobs import Claim
 from shared.work.stages import Done, database_url, stage
 
 PIECE = 8 << 20  # bytes copied at once from a bucket
+WRITERS = 4  # pages written at once: a durable write waits for the disk, not for the processor
 
 
 @stage("ingest")
@@ -33,11 +36,17 @@ def ingest(claims: Sequence[Claim]) -> Iterator[Done]:
         with (
             on_disk(storage, blob_key(comic["sha256"])) as path,
             open_container(path, name=comic["file_name"]) as container,
+            ThreadPoolExecutor(WRITERS, thread_name_prefix="blob") as writers,
         ):
+            writing: deque[Future[None]] = deque()
             for page in read_pages(container):
                 if page.image is not None:
-                    put_blob(storage, page.image.sha256, page.image.data)
+                    writing.append(writers.submit(put_blob, storage, page.image.sha256, page.image.data))
                 pages.append(page_row(claim.subject_id, page))
+                while len(writing) > WRITERS:
+                    writing.popleft().result()
+            for written in writing:
+                written.result()
 
         def store(connection: sa.Connection, comic_id: int = claim.subject_id, pages: Any = pages) -> None:
             connection.execute(sa.text(UPSERT), pages)

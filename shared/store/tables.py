@@ -116,10 +116,12 @@ checkpoint = sa.Table(
     sa.Column("sha256", sa.Text, nullable=False, comment="of weights and configuration together"),
     sa.Column("key", sa.Text, nullable=False, comment="prefix in the storage"),
     sa.Column("config", JSONB, nullable=False),
+    sa.Column("origin", sa.Text, nullable=False, comment="shipped weights, a configured folder, or a run of our own"),
     sa.Column("active", sa.Boolean, nullable=False, server_default="false"),
     _created(),
     sa.UniqueConstraint("kind", "sha256"),
     _one_of("kind", "detector", "encoder"),
+    _one_of("origin", "shipped", "configured", "trained"),
     sa.Index("uq_checkpoint_active", "kind", unique=True, postgresql_where=sa.text("active")),
 )
 

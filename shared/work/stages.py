@@ -57,6 +57,7 @@ def stage(name: str) -> Callable[[Handler], Handler]:
     data = STAGES[name]
 
     def register(handler: Handler) -> Handler:
+        # The handler stays a plain function, so that tests and benchmarks can run it without a broker.
         @app.task(name=name, time_limit=data.limit)  # type: ignore[untyped-decorator]
         def woken() -> None:
             run_batch(data, handler)
@@ -71,7 +72,7 @@ def run_batch(data: Stage, handler: Handler, *, owner: str | None = None) -> int
     configured = settings()
     url = database_url(configured)
     owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    with unit_of_work(url) as connection:
+    with unit_of_work(url, durable=False) as connection:
         claims = jobs.claim(connection, data, owner=owner, lease=configured.lease)
     if not claims:
         return 0
@@ -107,7 +108,7 @@ def _settle(data: Stage, outcome: Done | Failed, url: str, configured: Settings)
     if isinstance(outcome, Failed):
         _fail(outcome.claim, outcome.error, url)
         return {}
-    with unit_of_work(url) as connection:
+    with unit_of_work(url, durable=False) as connection:
         jobs.lock_subjects(connection, data, outcome.claims)
         jobs.finish(connection, outcome.claims)  # first: a zombie must not even try to write
         outcome.store(connection)
@@ -131,7 +132,7 @@ def heartbeat(url: str, claims: Sequence[Claim], configured: Settings) -> Iterat
     def beat() -> None:
         while not stop.wait(configured.heartbeat):
             try:
-                with unit_of_work(url) as connection:
+                with unit_of_work(url, durable=False) as connection:
                     jobs.renew(connection, claims, lease=configured.lease)
             except sa.exc.DBAPIError as error:  # the lease allows for two missed beats
                 log.warning("heartbeat missed: %s", error)
