@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, File, Path, Query, Response, UploadFile
 from PIL import Image
 
-from services.detection.detector import Detector
+from services.detection.detector import Detector, Wanted
 from services.detection.views import layouts_of, panel_of, provenance_of
 from shared.domain.answers import LayoutView, PanelView, Provenance
 from shared.domain.pictures import crop, decode
 from shared.domain.schema import Direction, PagePanels
 from shared.errors import NotFound, TooLarge
 from shared.http.app import Configured, Database, create_app
+from shared.nn.device import pick_device
 from shared.store import checkpoints
 from shared.store.blobs import get_blob, storage_of
 from shared.store.db import row, unit_of_work
@@ -79,7 +80,7 @@ def get_panel_image(
 
 @cache
 def _detector(key: str, configured: Configured) -> Detector:
-    return Detector(checkpoints.local_folder(storage_of(configured), key), device=configured.device)
+    return Detector(checkpoints.local_folder(storage_of(configured), key), device=pick_device(configured.device))
 
 
 @router.post("/detect", tags=["detect"], summary="Panels of a picture that is kept nowhere")
@@ -97,7 +98,7 @@ def detect(
     with unit_of_work(url) as connection:
         checkpoint = checkpoints.active(connection, "detector")
     image = decode(data, name=name)
-    way = "auto" if direction == "auto" else Direction(direction)
+    way: Wanted = "auto" if direction == "auto" else Direction(direction)
     return _detector(checkpoint["key"], configured).detect([image], direction=way)[0]
 
 

@@ -2,61 +2,84 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import lru_cache
+from typing import Any
 
 import sqlalchemy as sa
 
-from services.detection.detector import Detector, decode
-from shared.domain.schema import Direction, PagePanels
+from services.detection.detector import Detector
+from services.detection.layouts import arrange, guess_direction
+from shared.domain.pictures import Picture, decode
+from shared.domain.schema import DetectedObject, Direction, PagePanels
 from shared.errors import Reject
+from shared.nn.device import pick_device
 from shared.settings import settings
 from shared.store import checkpoints
+from shared.store.active import activate
 from shared.store.blobs import get_blob, storage_of
 from shared.store.db import row, rows, unit_of_work
 from shared.work.jobs import Claim
 from shared.work.stages import Done, Failed, database_url, stage
 
+EVIDENCE = 20  # pages of a comic whose lettering tells its reading direction
 
-@cache
+
+@lru_cache(maxsize=1)  # a promotion replaces it: two models need not stay in memory
 def loaded(key: str, device: str) -> Detector:
     """The detector of a checkpoint, loaded once in a process."""
-    loaded.cache_clear()  # a promotion replaces it: never two models in memory
-    return Detector(checkpoints.local_folder(storage_of(settings()), key), device=device)
+    return Detector(checkpoints.local_folder(storage_of(settings()), key), device=pick_device(device))
 
 
 @stage("detect")
 def detect(claims: Sequence[Claim]) -> Iterator[Done | Failed]:
-    """Decode and detect page by page, so that each is finished as soon as it is."""
+    """Decode the batch, see it at once, then lay out and finish page by page."""
     configured = settings()
     storage = storage_of(configured)
     with unit_of_work(database_url()) as connection:
         checkpoint = checkpoints.active(connection, "detector")
-        pages = rows(
+        found_pages = rows(
             connection,
-            "SELECT p.id, p.image_sha256, p.name, c.direction FROM page p JOIN comic c ON c.id = p.comic_id "
-            "WHERE p.id = ANY(:ids)",
+            "SELECT p.id, p.comic_id, p.image_sha256, p.name, c.direction, (SELECT json_agg(l.objects) FROM "
+            "(SELECT l.objects FROM page o JOIN layout l ON l.id = o.layout_id WHERE o.comic_id = p.comic_id "
+            "ORDER BY o.number LIMIT :evidence) l) AS known "
+            "FROM page p JOIN comic c ON c.id = p.comic_id WHERE p.id = ANY(:ids)",
             ids=[claim.subject_id for claim in claims],
+            evidence=EVIDENCE,
         )
+    pages = {page["id"]: page for page in found_pages}
     detector = loaded(checkpoint["key"], configured.device)
-    by_id = {page["id"]: page for page in pages}
+    images: dict[int, Picture] = {}
     for claim in claims:
-        page = by_id[claim.subject_id]
+        page = pages[claim.subject_id]
         try:
-            image = decode(get_blob(storage, page["image_sha256"]), name=page["name"])
+            images[claim.subject_id] = decode(get_blob(storage, page["image_sha256"]), name=page["name"])
         except Reject as error:
             yield Failed(claim, error)
-            continue
+    seen = dict(zip(images, detector.see(list(images.values())), strict=True))
+    for claim in (claim for claim in claims if claim.subject_id in images):
+        page = pages[claim.subject_id]
+        height, width = images[claim.subject_id].shape[:2]
         wanted = page["direction"] or configured.direction
-        direction = None if wanted == "auto" else Direction(wanted)
-        found = detector.detect([image], direction=direction)[0]
+        if wanted == "auto":
+            # The lettering of the whole comic decides, as far as it has been seen: one page is weak evidence.
+            siblings = [found for id_, found in seen.items() if pages[id_]["comic_id"] == page["comic_id"]]
+            direction = guess_direction([*siblings, *(stored_objects(known) for known in page["known"] or [])])
+        else:
+            direction = Direction(wanted)
+        found = arrange(seen[claim.subject_id], width=width, height=height, direction=direction)
 
         def store(connection: sa.Connection, claim: Claim = claim, found: PagePanels = found) -> None:
             layout = add_layout(
                 connection, claim.subject_id, found, source="model", checkpoint_id=checkpoint["id"], job_id=claim.job_id
             )
-            activate_layout(connection, claim.subject_id, layout)
+            activate(connection, claim.subject_id, "layout_id", layout)
 
         yield Done([claim], store)
+
+
+def stored_objects(kept: list[Any]) -> list[DetectedObject]:
+    """The other objects of a stored layout."""
+    return [DetectedObject.model_validate(found) for found in kept]
 
 
 def add_layout(
@@ -95,14 +118,3 @@ def add_layout(
             panels,
         )
     return int(layout["id"])
-
-
-def activate_layout(connection: sa.Connection, page_id: int, layout_id: int) -> None:
-    """Make a model's layout the page's active one, unless an import's or a person's is: those outrank it."""
-    connection.execute(
-        sa.text(
-            "UPDATE page SET layout_id = :layout WHERE id = :page AND NOT EXISTS "
-            "(SELECT FROM layout l WHERE l.id = page.layout_id AND l.source <> 'model')"
-        ),
-        {"layout": layout_id, "page": page_id},
-    )

@@ -2,10 +2,11 @@
 
 Drawn pages have about four million pixels (a letter page 1760 × 2270, which the smallest lettering survives), at
 least 1000 on the short side; as PNG, unless the page shows pictures that were lossy already: then as JPEG.
-MuPDF is not safe in threads: one document is read in one thread.
+MuPDF is not safe in threads, not even with a document for each: every call holds one lock of the process.
 """
 
 import math
+import threading
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -35,6 +36,7 @@ PLAIN_COLOURS = frozenset(("DeviceRGB", "DeviceGray", "ICCBased", "CalRGB", "Cal
 DAMAGE = ("premature end", "truncated image", "library error", "read error", "cannot draw", "cannot load image")
 TAIL = 2048
 
+_mupdf = threading.Lock()
 pymupdf.TOOLS.mupdf_display_errors(False)
 pymupdf.TOOLS.mupdf_display_warnings(False)
 
@@ -47,15 +49,16 @@ class PdfDocument(Container):
     def __init__(self, path: Path, *, name: str, limits: Limits) -> None:
         self.name = name
         self._limits = limits
-        try:
-            self._document = pymupdf.open(str(path), filetype="pdf")
-        except FAULTS as error:
-            raise Reject(f"{name} is a damaged PDF that cannot be opened. Get a complete copy.") from error
-        try:
-            self._count = _checked_count(self._document, path=path, name=name, limits=limits)
-        except Reject:
-            self._document.close()
-            raise
+        with _mupdf:
+            try:
+                self._document = pymupdf.open(str(path), filetype="pdf")
+            except FAULTS as error:
+                raise Reject(f"{name} is a damaged PDF that cannot be opened. Get a complete copy.") from error
+            try:
+                self._count = _checked_count(self._document, path=path, name=name, limits=limits)
+            except Reject:
+                self._document.close()
+                raise
 
     def __len__(self) -> int:
         return self._count
@@ -65,7 +68,8 @@ class PdfDocument(Container):
         for number in range(self._count):
             shown = f"page {number + 1}"
             try:
-                data, size = self._read(number)
+                with _mupdf:
+                    data, size = self._read(number)
             except Unreadable as error:
                 yield RawPage(number, shown, None, str(error))
             except FAULTS:
@@ -75,7 +79,8 @@ class PdfDocument(Container):
 
     def close(self) -> None:
         """Let go of the file."""
-        self._document.close()
+        with _mupdf:
+            self._document.close()
 
     def _read(self, number: int) -> tuple[bytes, tuple[int, int] | None]:
         page = self._document.load_page(number)

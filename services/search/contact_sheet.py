@@ -12,7 +12,7 @@ Picture = NDArray[np.uint8]
 
 _PAPER, _CARD, _INK, _SOFT, _LINE, _ACCENT = "#f4f2ee", "#ffffff", "#1f2328", "#6b7280", "#dedad2", "#b4452f"
 _MARGIN, _GAP, _PAD = 48, 20, 14
-_QUERY, _HIT, _PICTURE, _CAPTION = 300, 236, 216, 46
+_QUERY, _HIT, _PICTURE, _CAPTION = 320, 284, 204, 46
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +60,7 @@ def _row(sheet: Image.Image, draw: ImageDraw.ImageDraw, row: ContactRow, *, top:
             size, colour = (16, _INK) if line == 0 else (14, _SOFT)
             place = (left + 12, top + _PAD + _PICTURE + 9 + 22 * line)
             draw.text(place, _fitted(text, size, _HIT - 24), fill=colour, font=_font(size))
-        number = str(rank)
-        draw.ellipse((left - 11, top - 11, left + 17, top + 17), fill=_INK)
-        draw.text((left + 3, top + 3), number, fill="white", font=_font(15), anchor="mm")
+        _badge(sheet, str(rank), (left + 4, top + 4))
         left += _HIT + _GAP
 
 
@@ -101,6 +99,15 @@ def _place(sheet: Image.Image, picture: Picture, area: tuple[int, int, int, int]
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     sheet.paste(image, (area[0] + (room[0] - image.width) // 2, area[1] + (room[1] - image.height) // 2))
+
+
+def _badge(sheet: Image.Image, text: str, centre: tuple[int, int]) -> None:
+    """A number on a round spot; drawn four times as large and reduced, since Pillow's circles have hard edges."""
+    spot = Image.new("L", (128, 128))
+    ImageDraw.Draw(spot).ellipse((8, 8, 120, 120), fill=255)
+    spot = spot.resize((32, 32), Image.Resampling.LANCZOS)
+    sheet.paste(_INK, (centre[0] - 16, centre[1] - 16), spot)
+    ImageDraw.Draw(sheet).text(centre, text, fill="white", font=_font(15), anchor="mm")
 
 
 def _fitted(text: str, size: int, room: int) -> str:

@@ -33,9 +33,8 @@ def open_picture(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> Pic
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is ours and stricter
             image: Image.Image = Image.open(io.BytesIO(data))
         if image.width * image.height > max_pixels:
-            raise TooLarge(
-                f"{name} has {image.width} × {image.height} pixels; make it smaller than {max_pixels / 1e6:.0f} megapixels."
-            )
+            size = f"{image.width} × {image.height} pixels"
+            raise TooLarge(f"{name} has {size}; make it smaller than {max_pixels / 1e6:.0f} megapixels.")
         image.load()
         image = ImageOps.exif_transpose(image)
         return np.asarray(_on_white(image))

@@ -1,6 +1,7 @@
 """A stored image as an array, upright, and parts of it. Needs Pillow: only rooms that handle pictures import this."""
 
 import io
+import struct
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from shared.errors import Reject, TooLarge
 
 Picture = NDArray[np.uint8]
 MOST_PIXELS = 100_000_000
+# What Pillow raises for damaged EXIF data; the picture itself is whole.
+BROKEN_EXIF = (SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, struct.error)
 
 
 def decode(content: bytes, *, name: str = "the image") -> Picture:
@@ -35,7 +38,10 @@ def decode(content: bytes, *, name: str = "the image") -> Picture:
 
 def upright(image: Image.Image) -> Picture:
     """An opened image as RGB (H, W, 3) as displayed: EXIF orientation applied, transparency on white."""
-    shown = ImageOps.exif_transpose(image)
+    try:
+        shown = ImageOps.exif_transpose(image)
+    except BROKEN_EXIF:
+        shown = image  # as ingestion counts it: no orientation
     if shown.mode in ("RGBA", "LA", "PA") or "transparency" in shown.info:
         layer = shown.convert("RGBA")
         shown = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)

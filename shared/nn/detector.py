@@ -157,10 +157,11 @@ def predict(
     `mirror` also looks at the mirrored page and averages the two answers; `floor` drops weaker scores.
     """
     model.eval()
+    device = next(model.parameters()).device
     found: list[list[DetectedObject]] = []
     for start in range(0, len(images), batch):
         part = images[start : start + batch]
-        tensors = [as_tensor(image, config.pixels) for image in part]
+        tensors = [as_tensor(image, config.pixels).to(device) for image in part]
         outputs = model(tensors)
         if mirror:
             flipped = model([t.flip(-1) for t in tensors])

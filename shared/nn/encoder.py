@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -74,10 +75,6 @@ class EncoderNet(nn.Module):
         self.branches = nn.ModuleDict(branches)
         self.fusion = Fusion({name: gains.get(name, 1.0) for name in branches})  # type: ignore[call-overload]
 
-    def forward(self, inputs: Mapping[str, tuple[Tensor, ...]], present: dict[str, Tensor]) -> Tensor:
-        """A branch's arguments by modality, for all N rows, and which rows have it (N,) → unit vectors (N, D)."""
-        return self.fusion({name: self.branches[name](*arguments) for name, arguments in inputs.items()}, present)  # type: ignore[no-any-return]
-
 
 class Encoder:
     """An encoder ready for use: numpy in, numpy out, in evaluation mode.
@@ -91,6 +88,7 @@ class Encoder:
         self.fingerprint = fingerprint
         """Identifies the checkpoint this was loaded from; empty when it was built."""
         self._tokenizer = tokenizer
+        self._tokenizing = Lock()  # fast tokenizers are changed by every call and refuse to be shared
         self._device = torch.device("cpu")
 
     @property
@@ -139,9 +137,9 @@ class Encoder:
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Texts → token ids and attention mask of the text branch, both (N, T)."""
         assert self.config.text is not None
-        tokens = self._tokenizer(
-            list(texts), padding=True, truncation=True, max_length=self.config.text.max_tokens, return_tensors="pt"
-        )
+        limit = self.config.text.max_tokens
+        with self._tokenizing:
+            tokens = self._tokenizer(list(texts), padding=True, truncation=True, max_length=limit, return_tensors="pt")
         return tokens["input_ids"], tokens["attention_mask"]
 
     @torch.inference_mode()

@@ -1,0 +1,108 @@
+"""REST of what was read: `/extractions`, `/vlm`, `/costs`."""
+
+from decimal import Decimal
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from services.extraction.views import Costs, ExtractionView, costs_of, extractions_of, pages_to_ask
+from shared.domain.pipeline import STAGES
+from shared.errors import Blocked, Conflict, NotFound
+from shared.http.app import Configured, Database, create_app
+from shared.store.db import row, rows, unit_of_work
+from shared.work import jobs
+from shared.work.broker import wake
+
+router = APIRouter()
+
+
+class Engine(BaseModel):
+    """The configured VLM engine; the key is never shown."""
+
+    configured: bool
+    model: str | None
+    budget_usd: Decimal | None
+    external: bool = Field(description="whether page images leave this machine")
+
+
+class Estimate(BaseModel):
+    """What asking would cost at worst; `usd` is null when prices are not known."""
+
+    pages: int
+    usd: Decimal | None
+
+
+class ExtractionOrder(BaseModel):
+    """Ask the VLM about pages that were asked about before: a new prompt, a new model. It costs money again."""
+
+    comic_id: int | None = Field(None, description="one comic; all when left out")
+    pages: int = Field(description="the page count of the estimate that was agreed to", examples=[8])
+
+
+@router.get("/extractions", tags=["extractions"], summary="Everything read on a page, the active ones first")
+def list_extractions(url: Database, page_id: Annotated[int, Query(ge=1)]) -> list[ExtractionView]:
+    """Lines with boxes from OCR, panels with text from a VLM; or why there is nothing."""
+    with unit_of_work(url) as connection:
+        if row(connection, "SELECT id FROM page WHERE id = :id", id=page_id) is None:
+            raise NotFound(f"There is no page {page_id}.")
+        return extractions_of(connection, page_id=page_id)
+
+
+@router.get("/vlm", tags=["vlm"], summary="The configured VLM engine")
+def get_engine(configured: Configured) -> Engine:
+    """Which model would be asked, and with what budget."""
+    local = ("http://127.0.0.1", "http://localhost", "http://[::1]")
+    return Engine(
+        configured=configured.vlm_configured,
+        model=configured.vlm_model,
+        budget_usd=configured.vlm_budget,
+        external=bool(configured.vlm_url) and not str(configured.vlm_url).startswith(local),
+    )
+
+
+@router.get("/vlm/estimate", tags=["vlm"], summary="What asking about pages would cost at worst")
+def get_estimate(
+    url: Database, configured: Configured, comic_id: Annotated[int | None, Query(ge=1)] = None
+) -> Estimate:
+    """From the real cost of earlier calls to this model, else from the worst case; null when neither is known."""
+    with unit_of_work(url) as connection:
+        pages = pages_to_ask(connection, comic_id=comic_id)
+        known = rows(
+            connection,
+            "SELECT max(cost_usd) AS most FROM vlm_call WHERE model = :model AND cost_usd IS NOT NULL",
+            model=configured.vlm_model,
+        )[0]["most"]
+    return Estimate(pages=pages, usd=known * pages if known is not None else None)
+
+
+@router.post("/extractions", tags=["extractions"], status_code=202, summary="Ask the VLM anew, after an estimate")
+def order_extractions(order: ExtractionOrder, url: Database, configured: Configured) -> dict[str, int]:
+    """Plan the paid stage again for pages it was planned for before; how many jobs were planned."""
+    if not configured.vlm_configured:
+        raise Blocked("No VLM is configured: set COMICS_VLM_URL, COMICS_VLM_MODEL and COMICS_VLM_BUDGET.")
+    with unit_of_work(url) as connection:
+        pages = pages_to_ask(connection, comic_id=order.comic_id)
+        if pages != order.pages:
+            raise Conflict(
+                f"It would be {pages} pages, not {order.pages}; ask GET /vlm/estimate again and agree to that."
+            )
+        found = rows(
+            connection,
+            "SELECT id FROM page WHERE CAST(:comic AS bigint) IS NULL OR comic_id = :comic",
+            comic=order.comic_id,
+        )
+        subjects = [page["id"] for page in found]
+        planned = jobs.plan(connection, STAGES["extract"], configured, subjects=subjects, anew=True)
+    wake({"extract": planned})
+    return {"planned": planned}
+
+
+@router.get("/costs", tags=["costs"], summary="Where the money went")
+def get_costs(url: Database) -> Costs:
+    """Budgets, and calls by model with their known costs."""
+    with unit_of_work(url) as connection:
+        return costs_of(connection)
+
+
+app = create_app("extraction", [router])
