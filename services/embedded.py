@@ -18,7 +18,7 @@ from pathlib import Path
 import psycopg
 import redis
 
-from services.processes import Child, Nursery, start_time, wait_until
+from services.processes import Child, Nursery, as_user, start_time, wait_until
 from shared.errors import ComicsError, Reject
 
 SOCKET_LIMIT = 107  # bytes of a unix socket's path, unix(7)
@@ -156,7 +156,7 @@ def _initialise(data: Path, programs: Path, user: str | None) -> None:
         "UTF8",
         "--locale=C.UTF-8",
     ]
-    done = subprocess.run(command, user=user, cwd="/" if user else None, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **as_user(user))
     if done.returncode:
         shutil.rmtree(draft, ignore_errors=True)
         raise ComicsError(f"PostgreSQL could not be set up: {done.stderr.strip().splitlines()[-1:]}")

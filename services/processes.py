@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PR_SET_PDEATHSIG = 1
 
@@ -40,6 +41,11 @@ def start_time(pid: int) -> str | None:
         return None if fields[0] == "Z" else fields[19]
     found = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return found.stdout.strip() or None
+
+
+def as_user(user: str | None) -> dict[str, Any]:
+    """Arguments of `subprocess` that run a program as another account, with none of our groups; nothing for None."""
+    return {} if user is None else {"user": user, "group": user, "extra_groups": [], "cwd": "/"}
 
 
 @dataclass
@@ -99,8 +105,7 @@ class Nursery:
                 env=dict(environment) if environment is not None else None,
                 start_new_session=True,
                 preexec_fn=prepare,
-                user=user,
-                cwd="/" if user else None,
+                **as_user(user),
             )
         if feed is not None and process.stdin is not None:
             process.stdin.write(feed)

@@ -21,6 +21,7 @@ from urllib.error import URLError
 from fastapi import FastAPI
 
 from services.embedded import free_port, start_postgres, start_redis
+from services.extraction import ledger
 from services.processes import Child, Nursery, wait_until
 from shared.domain.pipeline import QUEUES, STAGES
 from shared.errors import ComicsError, Conflict
@@ -71,6 +72,8 @@ def prepare(configured: Settings) -> dict[str, int]:
                 chosen or shipped,
                 origin="configured" if chosen else "shipped",
             )
+        if configured.vlm_budget is not None:
+            ledger.set_limit(connection, configured.vlm_budget)
     planned = {}
     for stage in STAGES.values():
         with unit_of_work(url) as connection:

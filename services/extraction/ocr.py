@@ -33,7 +33,9 @@ PAGE_ASPECT = 1.4  # height of a usual page over its width, so that a spread is 
 LARGEST_SCALE = 2.5  # blowing up further finds nothing more
 PIECE = 1600  # longest side of what is searched at once
 OVERLAP = 320  # of neighbouring pieces: at least a column of vertical lettering
-COLUMN_STRETCH = (1.2, 0.85)  # of x and y: columns stand as close as their characters and are taken for rows otherwise
+# Columns stand as close to each other as their characters and are taken for rows, unless the page is squeezed in y:
+# on a hand-read strip this found 95 % of the characters in their columns instead of 78 %.
+COLUMN_SQUEEZE = 0.64
 MARGIN = 12.0  # page pixels added around given text boxes, which detectors draw tight
 STRIDE = 32  # the locating network wants sides that are multiples of this
 
@@ -78,8 +80,8 @@ class OcrReader:
         scale = search_scale(width, height)
         lines = self._recognise(image, self._locate(image, regions, (scale, scale)), scale)
         if in_columns(lines):
-            pulled = (COLUMN_STRETCH[0] * scale, COLUMN_STRETCH[1] * scale)
-            lines = self._recognise(image, self._locate(image, regions, pulled), scale)
+            squeezed = (scale, COLUMN_SQUEEZE * scale)
+            lines = self._recognise(image, self._locate(image, regions, squeezed), scale)
         return PageExtraction(engine=self.engine, model=self.model, lines=lines)
 
     def _locate(self, image: Picture, regions: Sequence[Box], scale: tuple[float, float]) -> Quads:
@@ -141,6 +143,7 @@ def _load(threads: int) -> Any:
             "Det.model_path": str(paths["det"]),
             "Det.limit_type": "max",
             "Det.limit_side_len": 2 * PIECE,
+            "Det.use_dilation": False,  # it glues neighbouring columns together
             "Rec.model_path": str(paths["rec"]),
             # Lines padded to their batch's longest cost a third of the time and half of the memory.
             "Rec.rec_batch_num": 1,

@@ -21,6 +21,7 @@ from torch.nn import functional
 from torchvision.models.detection import FasterRCNN, fasterrcnn_resnet50_fpn_v2
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.models.resnet import BasicBlock, ResNet
 from torchvision.ops import MultiScaleRoIAlign, batched_nms
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
@@ -70,8 +71,10 @@ def build_detector(config: DetectorConfig) -> FasterRCNN:
     """An untrained network in training mode; it takes lists of (3, H, W) float images in 0..1, already resized."""
     classes = len(config.labels) + 1
     if config.backbone == "resnet50_fpn_v2":
-        return fasterrcnn_resnet50_fpn_v2(
-            weights=None, weights_backbone=None, num_classes=classes, trainable_backbone_layers=5, _skip_resize=True
+        return _unresized(
+            fasterrcnn_resnet50_fpn_v2(
+                weights=None, weights_backbone=None, num_classes=classes, trainable_backbone_layers=5
+            )
         )
     channels = [config.width * 2, config.width * 4, config.width * 8]
     backbone = BackboneWithFPN(
@@ -81,7 +84,7 @@ def build_detector(config: DetectorConfig) -> FasterRCNN:
         out_channels=config.fpn_channels,
         extra_blocks=LastLevelMaxPool(),
     )
-    return FasterRCNN(
+    model = FasterRCNN(
         backbone,
         rpn_anchor_generator=AnchorGenerator(config.anchor_sizes, (config.anchor_ratios,) * len(config.anchor_sizes)),
         # A box of 128 px has 8 cells at stride 16, so that one sample a bin is enough; two cost a quarter of training.
@@ -92,13 +95,27 @@ def build_detector(config: DetectorConfig) -> FasterRCNN:
         rpn_post_nms_top_n_train=250,
         rpn_pre_nms_top_n_test=500,
         rpn_post_nms_top_n_test=250,
-        rpn_batch_size_per_image=128,
-        box_batch_size_per_image=64,
+        rpn_batch_size_per_image=256,
+        box_batch_size_per_image=256,
+        box_positive_fraction=0.4,
         box_score_thresh=0.05,
         box_nms_thresh=0.5,
         box_detections_per_img=100,
-        _skip_resize=True,
     )
+    return _unresized(model)
+
+
+class _AsGiven(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision is untyped
+    """Normalises and batches, never resizes: torchvision's own `_skip_resize` is ignored outside of training."""
+
+    def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor] | None]:
+        return image, target
+
+
+def _unresized(model: FasterRCNN) -> FasterRCNN:
+    own = model.transform
+    model.transform = _AsGiven(min(own.min_size), own.max_size, own.image_mean, own.image_std)
+    return model
 
 
 class _BoxHead(nn.Module):
@@ -136,7 +153,7 @@ def as_tensor(image: NDArray[np.uint8], pixels: int) -> Tensor:
     """An RGB page (H, W, 3) as a resized (3, h, w) float tensor in 0..1."""
     height, width = image.shape[:2]
     w, h = fitted_size(width, height, pixels)
-    whole = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+    whole = torch.from_numpy(np.array(image, np.uint8, order="C")).permute(2, 0, 1)[None]
     if (w, h) != (width, height):
         whole = functional.interpolate(whole, size=(h, w), mode="bilinear", antialias=True, align_corners=False)
     return whole[0].float() / 255.0

@@ -1,0 +1,217 @@
+"""One attempt at an OpenAI-compatible `/chat/completions`, OpenRouter or a local server, over httpx.
+
+Nothing here retries, hides or repairs: every attempt may cost money, so each one is a reply the ledger can write down,
+with the raw body and a verdict.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from services.extraction.prompts import PROMPT_VERSION, response_format
+from shared.domain.schema import Usage
+
+MILLION = Decimal(1_000_000)
+IMAGE_TOKENS = 2_500  # generous for one image of LONG_SIDE pixels with every provider measured
+IN_FLIGHT = "openrouter_in_flight_budget"
+NO_PRICE_CEILING = Decimal("0.05")  # USD held for a call whose prices nobody told us
+
+Outcome = Literal[
+    "ok",
+    "truncated",  # the content ends at the token limit
+    "again",  # a passing fault: network, 408, 429, 5xx, an error or nothing inside HTTP 200
+    "unpaid",  # 402: the account is out of credit
+    "refused",  # 400, 401, 403, 404 …: the same request will never be answered
+]
+
+
+class VlmEngine(BaseModel):
+    """Which server and model are asked, and how. The key never shows in text or errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    model: str
+    api_key: SecretStr | None = None
+    prompt_price: Decimal | None = Field(None, description="USD per million tokens, where the server names no cost")
+    completion_price: Decimal | None = None
+    max_tokens: int = 4_096
+    timeout: float = 120.0
+
+    def fingerprint(self, image_sha256: str) -> str:
+        """What an answer is an answer to: the page's image and everything that shapes the question but its panels."""
+        shape = f"{image_sha256}|{self.url}|{self.model}|{PROMPT_VERSION}"
+        return hashlib.sha256(shape.encode()).hexdigest()
+
+    def worst_case(self, prompt: str, *, max_tokens: int) -> Decimal:
+        """USD an attempt may cost at most, to be reserved before it is made."""
+        if self.prompt_price is None or self.completion_price is None:
+            return NO_PRICE_CEILING
+        # A token is hardly ever shorter than two characters; twice the usual count stays on the safe side.
+        tokens = IMAGE_TOKENS + len(prompt) // 2
+        return (tokens * self.prompt_price + max_tokens * self.completion_price) / MILLION
+
+
+@dataclass(frozen=True)
+class VlmRequest:
+    """One attempt about to be made; `request_id` is ours and travels along, so that both sides' books can be joined."""
+
+    request_id: str
+    prompt: str
+    image: str
+    max_tokens: int
+    temperature: float
+
+
+@dataclass(frozen=True)
+class VlmReply:
+    """What came of one attempt. `body` is exactly what arrived, b"" when nothing did."""
+
+    outcome: Outcome
+    body: bytes
+    usage: Usage
+    status: int | None = None
+    content: str | None = None
+    reason: str | None = None
+    retry_after: float | None = None
+    model: str | None = None
+    provider: str | None = None
+    generation_id: str | None = None
+
+
+async def attempt(client: httpx.AsyncClient, engine: VlmEngine, request: VlmRequest) -> VlmReply:
+    """Make one attempt; whatever goes wrong on the way is a reply too, never an exception."""
+    headers = {"X-Request-Id": request.request_id}
+    if engine.api_key is not None:
+        headers["Authorization"] = f"Bearer {engine.api_key.get_secret_value()}"
+    body = b""
+    try:
+        address = f"{engine.url.rstrip('/')}/chat/completions"
+        async with client.stream(
+            "POST", address, json=payload(engine, request), headers=headers, timeout=engine.timeout
+        ) as answer:
+            async for piece in answer.aiter_bytes():
+                body += piece
+    except httpx.HTTPError as error:
+        reason = f"the connection failed ({type(error).__name__})"
+        return VlmReply(outcome="again", body=body, usage=Usage(), reason=reason)
+    return understood(engine, answer.status_code, answer.headers.get("retry-after"), body)
+
+
+def payload(engine: VlmEngine, request: VlmRequest) -> dict[str, Any]:
+    """The request's JSON: text before the image, a strict schema; on OpenRouter, no data collection by providers."""
+    routed = urlsplit(engine.url).hostname == "openrouter.ai"
+    routing = {"usage": {"include": True}, "provider": {"data_collection": "deny", "require_parameters": True}}
+    return {
+        "model": engine.model,
+        "messages": [
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": request.prompt},
+                    {"type": "image_url", "image_url": {"url": request.image}},
+                ],
+            }
+        ],
+        "response_format": response_format(),
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "user": request.request_id,
+        **(routing if routed else {}),  # other servers refuse or warn about fields they do not know
+    }
+
+
+def understood(engine: VlmEngine, status: int, retry_after: str | None, body: bytes) -> VlmReply:
+    """The verdict on an answer that arrived; errors also hide inside HTTP 200."""
+    try:
+        document = json.loads(body, parse_float=Decimal)  # money never passes through a binary fraction
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        document = {}
+    told: dict[str, Any] = {
+        "body": body,
+        "status": status,
+        "usage": usage_of(engine, document.get("usage")),
+        "retry_after": _seconds(retry_after),
+        "model": _text(document.get("model")),
+        "provider": _text(document.get("provider")),
+        "generation_id": _text(document.get("id")),
+    }
+    fault = document.get("error")
+    if status != 200:
+        outcome = _verdict(status, fault)
+        return VlmReply(outcome=outcome, reason=f"HTTP {status}{_message(fault)}", **told)
+    if fault is not None:
+        code = fault.get("code") if isinstance(fault, dict) else None
+        outcome = _verdict(code, fault) if isinstance(code, int) else "again"
+        return VlmReply(outcome=outcome, reason=f"an error inside HTTP 200{_message(fault)}", **told)
+    choices = document.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        return VlmReply(outcome="again", reason="an answer without choices", **told)
+    finish = choices[0].get("finish_reason")
+    message = choices[0].get("message")
+    content = message.get("content") if isinstance(message, dict) else None
+    if finish == "length":
+        return VlmReply(outcome="truncated", content=_text(content), reason="cut off at the token limit", **told)
+    if finish == "error" or not isinstance(content, str) or not content.strip():
+        return VlmReply(outcome="again", reason=f"no content (finished: {finish})", **told)
+    return VlmReply(outcome="ok", content=content, **told)
+
+
+def usage_of(engine: VlmEngine, given: Any) -> Usage:
+    """Tokens and cost as the server says; the cost from our prices where it names tokens only; else None."""
+    if not isinstance(given, dict):
+        return Usage()
+    prompt, completion = _count(given.get("prompt_tokens")), _count(given.get("completion_tokens"))
+    cost = _money(given.get("cost"))
+    priced = engine.prompt_price is not None and engine.completion_price is not None
+    if cost is None and priced and prompt is not None and completion is not None:
+        assert engine.prompt_price is not None
+        assert engine.completion_price is not None
+        cost = (prompt * engine.prompt_price + completion * engine.completion_price) / MILLION
+    return Usage(prompt_tokens=prompt, completion_tokens=completion, cost=cost)
+
+
+def _verdict(status: int, fault: Any) -> Outcome:
+    if status == 402:
+        metadata = fault.get("metadata") if isinstance(fault, dict) else None
+        passing = isinstance(metadata, dict) and metadata.get("limit_source") == IN_FLIGHT
+        return "again" if passing else "unpaid"
+    return "again" if status in (408, 409, 425, 429) or status >= 500 else "refused"
+
+
+def _message(fault: Any) -> str:
+    message = fault.get("message") if isinstance(fault, dict) else fault
+    return f": {str(message)[:200]}" if message else ""
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _money(value: Any) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and amount >= 0 else None
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        return min(max(float(value), 0.0), 3600.0) if value is not None else None
+    except ValueError:
+        return None  # a date; our own wait will do
