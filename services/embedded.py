@@ -55,6 +55,7 @@ def start_postgres(nursery: Nursery, home: Path) -> str:
             stop_signal=signal.SIGINT,  # fast shutdown
             death_signal=signal.SIGINT,
             patience=30,
+            foundation=True,
         )
         if wait_until(lambda: _answers(address) or _ended(child), seconds=60) and not _ended(child):  # noqa: B023
             _create_database(address)
@@ -73,7 +74,12 @@ def start_redis(nursery: Nursery, home: Path) -> str:
         lines = ["bind 127.0.0.1", f"port {port}", f"requirepass {password}", 'save ""', "appendonly no"]
         configuration = "\n".join([*lines, "maxmemory-policy noeviction", ""])
         child = nursery.start(
-            "redis", [str(program), "-"], log=home / "logs" / "redis.log", feed=configuration.encode(), user=user
+            "redis",
+            [str(program), "-"],
+            log=home / "logs" / "redis.log",
+            feed=configuration.encode(),
+            user=user,
+            foundation=True,
         )
         url = f"redis://:{password}@127.0.0.1:{port}/0"
         if wait_until(lambda: _pings(url) or _ended(child), seconds=20) and not _ended(child):  # noqa: B023

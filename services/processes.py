@@ -50,12 +50,16 @@ def as_user(user: str | None) -> dict[str, Any]:
 
 @dataclass
 class Child:
-    """One child process, the signal that ends it kindly, and the seconds it may take."""
+    """One child process, the signal that ends it kindly, and the seconds it may take.
+
+    A `foundation` (a database, a broker) is ended only when everything that stands on it is gone.
+    """
 
     name: str
     process: subprocess.Popen[bytes]
     stop_signal: signal.Signals
     patience: float
+    foundation: bool
 
 
 class Nursery:
@@ -86,6 +90,7 @@ class Nursery:
         stop_signal: signal.Signals = signal.SIGTERM,
         death_signal: signal.Signals = signal.SIGKILL,
         patience: float = 15.0,
+        foundation: bool = False,
     ) -> Child:
         """Start a child in its own session, its output appended to `log`, `feed` written to its standard input."""
         parent = os.getpid()
@@ -110,7 +115,7 @@ class Nursery:
         if feed is not None and process.stdin is not None:
             process.stdin.write(feed)
             process.stdin.close()
-        child = Child(name, process, stop_signal, patience)
+        child = Child(name, process, stop_signal, patience, foundation)
         self.children.append(child)
         self._remember()
         return child
@@ -118,12 +123,20 @@ class Nursery:
     def stop(self, child: Child) -> None:
         """End one child: its own signal first, SIGKILL to its whole session after its patience."""
         _end(child.process.pid, child.stop_signal, child.patience, lambda: child.process.poll() is not None)
+        child.process.wait()
         self.children.remove(child)
         self._remember()
 
     def stop_all(self) -> None:
-        """End every child, last started first."""
-        for child in reversed(list(self.children)):
+        """End every child: together those that stand on a foundation, then the foundations, last started first."""
+        standing = [child for child in self.children if not child.foundation]
+        for child in standing:
+            child.process.send_signal(child.stop_signal)
+        deadline = time.monotonic() + max((child.patience for child in standing), default=0.0)
+        for child in standing:
+            wait_until(lambda: child.process.poll() is not None, seconds=deadline - time.monotonic())  # noqa: B023
+        foundations = [child for child in self.children if child.foundation]
+        for child in [*standing, *reversed(foundations)]:
             self.stop(child)
 
     def stop_leftovers(self) -> None:

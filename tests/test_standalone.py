@@ -34,22 +34,6 @@ def test_ctrl_c_stops_everything_and_the_folder_may_be_deep(tmp_path: Path) -> N
     assert processes_of(home) == []
 
 
-def test_flower_shows_the_four_queues_and_their_workers(tmp_path: Path) -> None:
-    installation = start(tmp_path / "data")
-    try:
-        with httpx.Client(base_url=installation.flower) as flower:
-
-            def queues() -> set[str]:
-                workers = flower.get("/api/workers", params={"refresh": "1"}).json()
-                return {queue["name"] for worker in workers.values() for queue in worker.get("active_queues", [])}
-
-            assert wait_until(lambda: queues() == {"cpu", "io", "gpu", "train"}, seconds=40)
-            lengths = flower.get("/api/queues/length").json()["active_queues"]
-            assert {queue["name"] for queue in lengths} == {"cpu", "io", "gpu", "train"}
-    finally:
-        stop(installation)
-
-
 def test_after_kill_9_of_the_parent_alone_nothing_is_orphaned_and_the_next_start_goes_on(tmp_path: Path) -> None:
     home = tmp_path / "data"
     first = start(home)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from itertools import chain
 
+import numpy as np
+
 from shared.domain.geometry import as_array, intersection, iou_matrix
 from shared.domain.schema import (
     Box,
@@ -109,12 +111,12 @@ def _answers(reading: PageReading | None, asked: Sequence[Box], panels: Sequence
     if by_number and max(by_number) > len(asked):
         raise ValueError(f"the reading names panel {max(by_number)} of {len(asked)}")
     overlap = iou_matrix(as_array(asked), as_array(panels))
+    pairs = sorted(zip(*np.nonzero(overlap >= SAME_PANEL), strict=True), key=lambda pair: -overlap[pair])
     free = set(range(len(asked)))
-    pairs = ((overlap[i, j], i, j) for i in range(len(asked)) for j in range(len(panels)))
-    for same, i, j in sorted((pair for pair in pairs if pair[0] >= SAME_PANEL), reverse=True):
-        if i in free and answers[j] is None:
-            free.discard(i)
-            answers[j] = by_number.get(i + 1)
+    for box, panel in pairs:
+        if box in free and answers[panel] is None:
+            free.discard(box)
+            answers[panel] = by_number.get(box + 1)
     return answers
 
 

@@ -2,22 +2,23 @@
 
 import io
 from functools import cache
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, File, Path, Query, Response, UploadFile
 from PIL import Image
 
-from services.detection.detector import Detector, Wanted
 from services.detection.views import layouts_of, panel_of, provenance_of
 from shared.domain.answers import LayoutView, PanelView, Provenance
 from shared.domain.pictures import crop, decode
 from shared.domain.schema import Direction, PagePanels
 from shared.errors import NotFound, TooLarge
 from shared.http.app import Configured, Database, create_app
-from shared.nn.device import pick_device
 from shared.store import checkpoints
 from shared.store.blobs import get_blob, storage_of
 from shared.store.db import row, unit_of_work
+
+if TYPE_CHECKING:
+    from services.detection.detector import Detector
 
 router = APIRouter()
 Id = Annotated[int, Path(ge=1, description="id")]
@@ -79,7 +80,11 @@ def get_panel_image(
 
 
 @cache
-def _detector(key: str, configured: Configured) -> Detector:
+def _detector(key: str, configured: Configured) -> "Detector":
+    # On first use: torch takes seconds to load, and most calls here only read tables.
+    from services.detection.detector import Detector
+    from shared.nn.device import pick_device
+
     return Detector(checkpoints.local_folder(storage_of(configured), key), device=pick_device(configured.device))
 
 
@@ -98,7 +103,7 @@ def detect(
     with unit_of_work(url) as connection:
         checkpoint = checkpoints.active(connection, "detector")
     image = decode(data, name=name)
-    way: Wanted = "auto" if direction == "auto" else Direction(direction)
+    way: Direction | Literal["auto"] = "auto" if direction == "auto" else Direction(direction)
     return _detector(checkpoint["key"], configured).detect([image], direction=way)[0]
 
 

@@ -13,6 +13,9 @@ SPLASH_FLOOR = 0.3
 SAME = {"panel": 0.5, "character": 0.6, "text": 0.4, "face": 0.4}
 SMALLEST_PANEL = 0.006
 COVERED = 0.75
+# Panels overlap a little (slants, figures breaking out) or lie on another as insets; in between is a misread edge.
+SCRAP, INSET, INSET_FLOOR = 0.5, 0.88, 0.7
+TEXT_PAGE = 0.25
 VERTICAL = 1.25
 
 
@@ -20,16 +23,18 @@ def arrange(found: Sequence[DetectedObject], *, width: int, height: int, directi
     """The layout of a page of `width` × `height` pixels from raw detections in any order."""
     clipped = [o.model_copy(update={"box": clip(o.box, width, height)}) for o in found]
     candidates = [o for o in clipped if o.label == "panel" and o.box.area >= SMALLEST_PANEL * width * height]
-    panels = _without_groups(distinct(o for o in candidates if o.score >= FLOORS["panel"]))
+    panels = _without_scraps(_without_groups(distinct(o for o in candidates if o.score >= FLOORS["panel"])))
     if not panels:
         whole = [o for o in candidates if layout_kind([o.box], width=width, height=height) == "splash"]
         panels = [o for o in whole if o.score >= SPLASH_FLOOR][:1]
-    order = reading_order([o.box for o in panels], direction=direction)
     objects = [
         o
         for label in ("character", "text", "face")
         for o in distinct(o for o in clipped if o.label == label and o.score >= FLOORS[o.label] and o.box.area > 0)
     ]
+    if _is_text_page(panels, [o.box for o in objects if o.label == "text"], width=width, height=height):
+        panels = []
+    order = reading_order([o.box for o in panels], direction=direction)
     return PagePanels(
         width=width,
         height=height,
@@ -38,6 +43,17 @@ def arrange(found: Sequence[DetectedObject], *, width: int, height: int, directi
         panels=[panels[k] for k in order],
         objects=objects,
     )
+
+
+def _without_scraps(panels: list[DetectedObject]) -> list[DetectedObject]:
+    """Drops boxes that lie half on a likelier panel, which no panel does, and unlikely ones wholly inside of one."""
+    kept: list[DetectedObject] = []
+    for o in sorted(panels, key=lambda o: -o.score):
+        shares = [intersection(o.box, other.box) / o.box.area for other in kept if other.box.area > o.box.area]
+        covered = max(shares, default=0.0)
+        if covered < SCRAP or (covered >= INSET and o.score >= INSET_FLOOR):
+            kept.append(o)
+    return kept
 
 
 def distinct(objects: Iterable[DetectedObject]) -> list[DetectedObject]:
@@ -66,6 +82,13 @@ def _without_groups(panels: list[DetectedObject]) -> list[DetectedObject]:
         else:
             kept = [o for o in kept if o not in parts]
     return kept
+
+
+def _is_text_page(panels: list[DetectedObject], texts: list[Box], *, width: int, height: int) -> bool:
+    """A full-page panel that is mostly covered by lettering is a page of text on decorated paper, no picture."""
+    if layout_kind([o.box for o in panels], width=width, height=height) != "splash":
+        return False
+    return sum(intersection(text, panels[0].box) for text in texts) >= TEXT_PAGE * panels[0].box.area
 
 
 def guess_direction(pages: Iterable[Sequence[DetectedObject]]) -> Direction:

@@ -6,20 +6,23 @@ exist (one indexed statement) and loads those it has not seen.
 
 from collections.abc import Sequence
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from services.search.index import Rows, VectorIndex
+from shared.domain.pictures import Picture
 from shared.errors import NotFound
-from shared.nn.device import pick_device
-from shared.nn.encoder import Encoder, load_encoder
 from shared.settings import Settings
 from shared.store import checkpoints
 from shared.store.blobs import storage_of
 from shared.store.db import row, rows
 from shared.store.vectors import PAGE, PANEL, read_segment
+
+if TYPE_CHECKING:
+    from shared.nn.encoder import Encoder
 
 MANY = 64  # segments loaded before the index is extended
 
@@ -64,8 +67,18 @@ class Library:
                 self._loaded.update(segment["id"] for segment in batch)
             self._state = state
 
-    def encoder(self) -> Encoder:
-        """The encoder that made the index, loaded at its first use."""
+    def encode_picture(self, picture: Picture) -> NDArray[np.float32]:
+        """The vector (D,) of a picture nobody has stored, by the encoder that made the index."""
+        from shared.nn.encoder import PanelInput
+
+        vector: NDArray[np.float32] = self.encoder().encode([PanelInput(crop=picture)])[0]
+        return vector
+
+    def encoder(self) -> "Encoder":
+        """The encoder that made the index, loaded at its first use: torch takes seconds, and most queries need none."""
+        from shared.nn.device import pick_device
+        from shared.nn.encoder import load_encoder
+
         with self._loading:
             if self._encoder is None:
                 folder = checkpoints.local_folder(storage_of(self.configured), self._key)

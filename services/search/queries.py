@@ -11,14 +11,11 @@ from numpy.typing import NDArray
 from services.search.fusion import fuse
 from services.search.index import Filters
 from services.search.library import Library
-from services.search.tasks import INPUT, page_input
 from shared.domain.answers import SearchAnswer, SearchFilters, SearchHit
 from shared.domain.pictures import Picture
 from shared.domain.schema import Box
 from shared.domain.text import query_terms
-from shared.errors import NotFound, Reject
-from shared.nn.encoder import PanelInput
-from shared.store.blobs import get_blob, storage_of
+from shared.errors import NotFound, Reject, Retry
 from shared.store.db import row, rows
 from shared.store.vectors import PAGE, PANEL
 
@@ -72,29 +69,22 @@ def _vector(
     connection: sa.Connection, library: Library, panel_id: int | None, image: Picture | None
 ) -> NDArray[np.float32]:
     if image is not None:
-        vector: NDArray[np.float32] = library.encoder().encode([PanelInput(crop=image)])[0]
-        return vector
+        return library.encode_picture(image)
     assert panel_id is not None
     stored = library.index.vector(PANEL, panel_id)
     if stored is not None:
         return stored
-    # Not embedded yet, or of an inactive layout: encode it now, by the encoder that made the index.
     found = row(
         connection,
-        "SELECT l.page_id, n.position, n.layout_id, p.layout_id AS active FROM panel n "
-        "JOIN layout l ON l.id = n.layout_id JOIN page p ON p.id = l.page_id WHERE n.id = :id",
+        "SELECT n.layout_id = p.layout_id AS active FROM panel n JOIN layout l ON l.id = n.layout_id "
+        "JOIN page p ON p.id = l.page_id WHERE n.id = :id",
         id=panel_id,
     )
     if found is None:
         raise NotFound(f"There is no panel {panel_id}; GET /layouts?page_id= lists a page's panels.")
-    if found["layout_id"] != found["active"]:
-        raise NotFound(
-            f"Panel {panel_id} belongs to a layout that is no longer active; ask by a panel of the active one."
-        )
-    page = rows(connection, INPUT, ids=[found["page_id"]])[0]
-    shown = page_input(page, get_blob(storage_of(library.configured), page["image_sha256"]))
-    encoded: NDArray[np.float32] = library.encoder().encode([shown.panels[found["position"]]])[0]
-    return encoded
+    if not found["active"]:
+        raise NotFound(f"Panel {panel_id} is of a layout that is no longer active; ask by one of the active layout.")
+    raise Retry(f"Panel {panel_id} is not embedded yet; its page is still being worked on.")
 
 
 def _nearest(

@@ -1,12 +1,13 @@
 """A whole installation as a user starts it: `comics up` in a process of its own, in a data folder of its own."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from services.processes import start_time, wait_until
 from shared.http.client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
+FREE_PORTS = {"COMICS_PORT": "0", "COMICS_FLOWER_PORT": "0"}
 
 
 @dataclass
@@ -32,13 +34,11 @@ class Installation:
 
     def children(self) -> dict[str, int]:
         """Process ids of its children by name, as the data folder notes them."""
-        import json
-
         noted = json.loads((self.home / "run" / "processes.json").read_text())
         return {entry["name"]: int(entry["pid"]) for entry in noted}
 
 
-def start(home: Path, *, seconds: float = 120, **environment: str) -> Installation:
+def start(home: Path, environment: Mapping[str, str] | None = None, *, seconds: float = 120) -> Installation:
     """Start `comics up` on a data folder and wait until it says where it listens."""
     home.mkdir(parents=True, exist_ok=True)
     for folder in (home, *home.parents):
@@ -50,7 +50,7 @@ def start(home: Path, *, seconds: float = 120, **environment: str) -> Installati
         process = subprocess.Popen(
             [sys.executable, "-m", "services.cli", "up"],
             cwd=ROOT,
-            env={**_plain(), "COMICS_HOME": str(home), "COMICS_PORT": "0", "COMICS_FLOWER_PORT": "0", **environment},
+            env={**_plain(), "COMICS_HOME": str(home), **FREE_PORTS, **(environment or {})},
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -70,9 +70,9 @@ def stop(installation: Installation, *, seconds: float = 60) -> int:
 
 
 @contextmanager
-def running(home: Path, **environment: str) -> Iterator[Installation]:
+def running(home: Path, environment: Mapping[str, str] | None = None) -> Iterator[Installation]:
     """Started, and stopped at the end."""
-    installation = start(home, **environment)
+    installation = start(home, environment)
     try:
         yield installation
     finally:

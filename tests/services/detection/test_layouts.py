@@ -26,6 +26,16 @@ def test_an_inset_stays_beside_its_host() -> None:
     assert boxes([inset, host]) == [host.box, inset.box]
 
 
+def test_a_box_lying_half_on_a_likelier_panel_goes() -> None:
+    panel, scrap = seen((0, 20, 100, 80), 0.9), seen((0, 0, 100, 50), 0.6)
+    assert boxes([scrap, panel]) == [panel.box]
+
+
+def test_slightly_overlapping_panels_stay() -> None:
+    upper, lower = seen((0, 0, 100, 60)), seen((0, 52, 100, 50), 0.6)
+    assert boxes([lower, upper]) == [upper.box, lower.box]
+
+
 def test_a_box_around_a_whole_row_gives_way_to_its_likely_members() -> None:
     row, left, right = seen((2, 2, 96, 60), 0.8), seen((2, 2, 47, 60), 0.95), seen((51, 2, 47, 60), 0.9)
     assert boxes([row, left, right]) == [left.box, right.box]
@@ -43,6 +53,12 @@ def test_a_box_reaching_over_the_page_is_cut_to_it() -> None:
 def test_one_full_page_panel_is_a_splash_even_when_the_detector_is_unsure() -> None:
     page = arrange([seen((0, 0, 100, 138), 0.35)], width=100, height=140, direction=Direction.LTR)
     assert (page.kind, len(page.panels)) == ("splash", 1)
+
+
+def test_a_full_page_box_around_a_page_of_text_is_no_panel() -> None:
+    whole, words = seen((2, 2, 96, 136), 0.9), [seen((10, y, 80, 25), 0.9, "text") for y in (10, 50, 90)]
+    assert arrange([whole, *words], width=100, height=140, direction=Direction.LTR).kind == "none"
+    assert arrange([whole, words[0]], width=100, height=140, direction=Direction.LTR).kind == "splash"
 
 
 def test_unsure_small_boxes_make_no_panel() -> None:

@@ -95,7 +95,7 @@ def test_a_zombies_late_write_is_refused(configured: Settings) -> None:
         execute(url, "UPDATE job SET lease_until = now() - interval '1 second'")
         run_batch(READ, lambda again: [Done(again, lambda _: wrote.append("second"))])
 
-        def late(connection: object) -> None:
+        def late(_: object) -> None:
             wrote.append("zombie")
 
         return [Done(claims, late)]
