@@ -48,3 +48,12 @@ def configured(servers: "Servers", tmp_path: Path) -> Iterator["Settings"]:
 
     with fresh_settings(servers, tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A data folder for an installation of this test's own."""
+    from tests.equipment.installation import data_folder
+
+    with data_folder() as folder:
+        yield folder

@@ -55,10 +55,10 @@ def asked(image: str = IMAGE, *, panels: int = 3) -> dict[str, Any]:
 
 
 def ask(server: FakeVlm, request_id: str = "r1", *, image: str = IMAGE, panels: int = 3) -> httpx.Response:
-    """One question over a connection of its own."""
+    """One question, X-Request-Id in its header."""
     headers = {"X-Request-Id": request_id}
     address = f"{server.url}/chat/completions"
-    return httpx.post(address, json=asked(image, panels=panels), headers=headers, timeout=20, trust_env=False)
+    return server.client.post(address, json=asked(image, panels=panels), headers=headers)
 
 
 def content_of(answer: httpx.Response) -> str:
@@ -97,7 +97,7 @@ def test_a_good_answer_is_about_the_image_and_the_panels_asked_about(server: Fak
 
 
 def test_the_models_are_listed_with_prices_and_modalities(server: FakeVlm) -> None:
-    (model,) = httpx.get(f"{server.url}/models", trust_env=False).json()["data"]
+    (model,) = server.client.get(f"{server.url}/models").json()["data"]
     assert Decimal(model["pricing"]["prompt"]) > 0
     assert "image" in model["architecture"]["input_modalities"]
 
@@ -186,7 +186,7 @@ def test_a_slow_answer_takes_five_seconds_and_is_good(server: FakeVlm) -> None:
 def test_a_cut_answer_breaks_off_inside_its_body_and_is_charged(server: FakeVlm) -> None:
     server.control(script=["cut"])
     received: list[bytes] = []
-    with httpx.stream("POST", f"{server.url}/chat/completions", json=asked(), trust_env=False) as answer:
+    with server.client.stream("POST", f"{server.url}/chat/completions", json=asked()) as answer:
         with pytest.raises(httpx.RemoteProtocolError):
             received.extend(answer.iter_raw())
         assert answer.status_code == 200
@@ -221,7 +221,7 @@ def test_who_decides_is_the_image_then_the_script_then_always(server: FakeVlm) -
 def test_a_misbehaviour_that_does_not_exist_is_refused_and_changes_nothing(server: FakeVlm) -> None:
     server.control(always="payment")
     for wrong in ({"script": ["paymnt"]}, {"always": "x"}, {"per_image": {"a": ["y"]}}, {"latncy": 1}):
-        told = httpx.post(server.url.removesuffix("v1") + "control", json={"always": None, **wrong}, trust_env=False)
+        told = server.client.post(server.url.removesuffix("v1") + "control", json={"always": None, **wrong})
         assert told.status_code == 422
     assert server.stats()["control"]["always"] == "payment"
 
@@ -236,7 +236,7 @@ def test_a_misbehaviour_that_does_not_exist_is_refused_and_changes_nothing(serve
     ],
 )
 def test_what_is_no_chat_completion_request_is_a_400_in_the_books(server: FakeVlm, body: bytes) -> None:
-    answer = httpx.post(f"{server.url}/chat/completions", content=body, trust_env=False)
+    answer = server.client.post(f"{server.url}/chat/completions", content=body)
     assert answer.status_code == 400
     assert answer.json()["error"]["message"]
     assert server.settled()[-1]["status"] == 400
@@ -244,7 +244,7 @@ def test_what_is_no_chat_completion_request_is_a_400_in_the_books(server: FakeVl
 
 def test_the_books_say_who_asked_what_and_what_was_charged(server: FakeVlm) -> None:
     ask(server, "by-header", panels=5)
-    httpx.post(f"{server.url}/chat/completions", json=asked(), trust_env=False)
+    server.client.post(f"{server.url}/chat/completions", json=asked())
     first, second = server.settled()[-2:]
     assert (first["request_id"], first["user"], second["request_id"]) == ("by-header", "from-user", "from-user")
     assert (first["image_sha"], first["panels"], first["model"]) == (image_sha(IMAGE), [1, 2, 3, 4, 5], "some/model")
@@ -314,7 +314,7 @@ def test_books_survive_a_kill_of_the_server_and_go_on_at_the_same_address(tmp_pa
         first.settled()
         first.control(latency=30.0)
         with pytest.raises(httpx.TimeoutException):
-            httpx.post(f"{first.url}/chat/completions", json=asked(), timeout=0.5, trust_env=False)
+            first.client.post(f"{first.url}/chat/completions", json=asked(), timeout=0.5)
         port = first.port
         first.kill()
     assert [record["request_id"] for record in read_books(books)] == ["before", "from-user"]

@@ -29,8 +29,7 @@ def forty_pages(folder: Path) -> Path:
 
 
 @pytest.mark.timeout(400)
-def test_no_page_is_lost_and_no_answer_is_paid_twice(tmp_path: Path) -> None:
-    home = tmp_path / "data"
+def test_no_page_is_lost_and_no_answer_is_paid_twice(tmp_path: Path, home: Path) -> None:
     comic_folder = forty_pages(tmp_path / "forty")
     with fake_vlm(tmp_path / "books.jsonl", latency=0.4) as vlm:
         environment = {

@@ -22,16 +22,16 @@ from shared.domain.schema import Box
 from shared.http.client import ApiError, Client
 from tests.bench.detection_truth import matches, read_truth, score_panels
 from tests.equipment.hostile_files import REFUSED, UNREADABLE, pdf
-from tests.equipment.installation import ROOT, Installation, running, wait_for_end
+from tests.equipment.installation import ROOT, Installation, data_folder, running, wait_for_end
 from tests.equipment.lettering import error_rate
 
 pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def installation() -> Iterator[Installation]:
     """One installation for the whole module."""
-    with running(tmp_path_factory.mktemp("main") / "data") as started:
+    with data_folder() as home, running(home) as started:
         yield started
 
 

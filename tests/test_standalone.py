@@ -15,8 +15,8 @@ from tests.equipment.installation import kill_everything, processes_of, start, s
 pytestmark = pytest.mark.timeout(300)
 
 
-def test_ctrl_c_stops_everything_and_the_folder_may_be_deep(tmp_path: Path) -> None:
-    home = tmp_path.joinpath(*["a-rather-long-folder-name"] * 6) / "data"
+def test_ctrl_c_stops_everything_and_the_folder_may_be_deep(home: Path) -> None:
+    home = home.joinpath(*["a-rather-long-folder-name"] * 6)
     installation = start(home)
     assert {
         "postgres",
@@ -34,8 +34,7 @@ def test_ctrl_c_stops_everything_and_the_folder_may_be_deep(tmp_path: Path) -> N
     assert processes_of(home) == []
 
 
-def test_after_kill_9_of_the_parent_alone_nothing_is_orphaned_and_the_next_start_goes_on(tmp_path: Path) -> None:
-    home = tmp_path / "data"
+def test_after_kill_9_of_the_parent_alone_nothing_is_orphaned_and_the_next_start_goes_on(home: Path) -> None:
     first = start(home)
     postgres = first.children()["postgres"]
     os.kill(first.process.pid, signal.SIGKILL)
@@ -51,8 +50,7 @@ def test_after_kill_9_of_the_parent_alone_nothing_is_orphaned_and_the_next_start
         stop(second)
 
 
-def test_a_second_start_on_the_same_folder_is_refused_and_harms_nothing(tmp_path: Path) -> None:
-    home = tmp_path / "data"
+def test_a_second_start_on_the_same_folder_is_refused_and_harms_nothing(home: Path) -> None:
     installation = start(home)
     try:
         with pytest.raises(AssertionError, match="Another `comics up` uses the data folder"):
@@ -71,8 +69,7 @@ def start_beside(home: Path) -> None:
         (home / "up.log").write_text(kept)
 
 
-def test_after_kill_9_of_everything_the_data_is_there(tmp_path: Path) -> None:
-    home = tmp_path / "data"
+def test_after_kill_9_of_everything_the_data_is_there(home: Path) -> None:
     first = start(home)
     with psycopg.connect(_database(home)) as connection:
         connection.execute("INSERT INTO budget (name, limit_usd) VALUES ('kept', 1)")

@@ -7,7 +7,7 @@ from shared.domain.geometry import clip, intersection, iou
 from shared.domain.reading_order import layout_kind, reading_order
 from shared.domain.schema import Box, DetectedObject, Direction, ObjectLabel, PagePanels
 
-FLOORS: dict[ObjectLabel, float] = {"panel": 0.5, "character": 0.5, "text": 0.5, "face": 0.5}
+FLOORS: dict[ObjectLabel, float] = {"panel": 0.6, "character": 0.5, "text": 0.5, "face": 0.5}
 # A page whose best full-page box is this likely is one picture, where nothing smaller was found.
 SPLASH_FLOOR = 0.3
 SAME = {"panel": 0.5, "character": 0.6, "text": 0.4, "face": 0.4}

@@ -175,16 +175,22 @@ def predict(
     """
     model.eval()
     device = next(model.parameters()).device
-    found: list[list[DetectedObject]] = []
-    for start in range(0, len(images), batch):
-        part = images[start : start + batch]
-        tensors = [as_tensor(image, config.pixels).to(device) for image in part]
-        outputs = model(tensors)
-        if mirror:
-            flipped = model([t.flip(-1) for t in tensors])
-            outputs = [_averaged(a, b, t.shape[-1]) for a, b, t in zip(outputs, flipped, tensors, strict=True)]
-        for image, tensor, output in zip(part, tensors, outputs, strict=True):
-            found.append(_objects(output, image.shape, (tensor.shape[-2], tensor.shape[-1]), config, floor))
+    # Only pages that become equally large share a batch: padding would let a page's answer depend on its neighbours.
+    groups: dict[tuple[int, int], list[int]] = {}
+    for index, image in enumerate(images):
+        groups.setdefault(fitted_size(image.shape[1], image.shape[0], config.pixels), []).append(index)
+    found: list[list[DetectedObject]] = [[] for _ in images]
+    for members in groups.values():
+        for start in range(0, len(members), batch):
+            part = members[start : start + batch]
+            tensors = [as_tensor(images[index], config.pixels).to(device) for index in part]
+            outputs = model(tensors)
+            if mirror:
+                flipped = model([t.flip(-1) for t in tensors])
+                outputs = [_averaged(a, b, t.shape[-1]) for a, b, t in zip(outputs, flipped, tensors, strict=True)]
+            for index, tensor, output in zip(part, tensors, outputs, strict=True):
+                seen = (tensor.shape[-2], tensor.shape[-1])
+                found[index] = _objects(output, images[index].shape, seen, config, floor)
     return found
 
 

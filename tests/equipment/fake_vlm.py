@@ -49,11 +49,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class FakeVlm:
-    """A running one. `url` ends in /v1, as clients want it; the books' file stays when the server ends."""
+    """A running one. `url` ends in /v1, as clients want it; the books' file stays when the server ends.
+
+    `client` is any HTTP client that heeds no proxy, for the control and for tests without one of their own.
+    """
 
     url: str
     path: Path
     process: subprocess.Popen[bytes]
+    client: httpx.Client
 
     @property
     def port(self) -> int:
@@ -70,7 +74,7 @@ class FakeVlm:
 
     def control(self, **changes: Unpack[Control]) -> None:
         """Tell it how to behave from now on; raises for a misbehaviour that does not exist."""
-        httpx.post(self._address("control"), json=changes, trust_env=False).raise_for_status()
+        self.client.post(self._address("control"), json=changes).raise_for_status()
 
     def settled(self, *, seconds: float = 10.0) -> list[Record]:
         """The books once no request is open; AssertionError when some still are after `seconds`."""
@@ -89,7 +93,7 @@ class FakeVlm:
         return self.url.removesuffix("v1") + name
 
     def _get(self, name: str) -> object:
-        return httpx.get(self._address(name), trust_env=False).raise_for_status().json()
+        return self.client.get(self._address(name)).raise_for_status().json()
 
 
 @contextmanager
@@ -112,7 +116,8 @@ def fake_vlm(books: Path, latency: float = 0.0, *, port: int = 0, seconds: float
         said = _first_line(process, seconds=seconds)
         if not said.startswith(STARTED):
             raise RuntimeError(f"the fake VLM did not start: {log.read_text(errors='replace')[-2000:]}")
-        yield FakeVlm(said.removeprefix(STARTED) + "/v1", books, process)
+        with httpx.Client(trust_env=False, timeout=20) as client:
+            yield FakeVlm(said.removeprefix(STARTED) + "/v1", books, process, client)
     finally:
         process.terminate()
         try:

@@ -155,7 +155,7 @@ class Server:
         try:
             made, misbehaviour = self.arrived(entry, head, body)
             await asyncio.sleep(self.manners.latency + (SLOW if misbehaviour == "slow" else 0))
-            if False:
+            if reader.at_eof() or reader.exception() or writer.is_closing():
                 raise ConnectionResetError("the client left before its answer")
             await _send(http, writer, made, cut=misbehaviour == "cut")
             outcome = "cut" if misbehaviour == "cut" else "answered"

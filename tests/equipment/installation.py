@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,13 +40,20 @@ class Installation:
         return {entry["name"]: int(entry["pid"]) for entry in noted}
 
 
+@contextmanager
+def data_folder() -> Iterator[Path]:
+    """A folder for an installation: started as root, PostgreSQL's own user may not enter pytest's temporary folders."""
+    folder = Path(tempfile.mkdtemp(prefix="comics-test-"))
+    folder.chmod(0o755)
+    try:
+        yield folder / "data"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def start(home: Path, environment: Mapping[str, str] | None = None, *, seconds: float = 120) -> Installation:
     """Start `comics up` on a data folder and wait until it says where it listens."""
     home.mkdir(parents=True, exist_ok=True)
-    for folder in (home, *home.parents):
-        # Started as root, PostgreSQL runs as its own user; pytest's temporary folders are closed to it.
-        if str(folder).startswith("/tmp/pytest-of"):
-            folder.chmod(folder.stat().st_mode | 0o001)
     log = home / "up.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The literal text of true panels on a real comic: found where there is any, and right to a few letters in a hundred."""
+"""The literal text of true panels on a real comic: found where there is any, and right to a few letters in 100."""
 
 import json
 import unicodedata

@@ -41,6 +41,17 @@ def test_boxes_are_in_pixels_of_the_page_however_large_it_is(tmp_path: Path) -> 
     assert max(o.box.right for o in b) == pytest.approx(4 * max(o.box.right for o in a), rel=0.05)
 
 
+def test_a_page_is_seen_alike_whatever_pages_share_its_batch(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    save_detector(tmp_path, build_detector(TINY), TINY)
+    model, config = load_detector(tmp_path)
+    noise = np.random.default_rng(0)
+    page, wide = (noise.integers(0, 256, size, dtype=np.uint8) for size in ((200, 150, 3), (120, 300, 3)))
+    alone = predict(model, [page], config=config, floor=0.0)[0]
+    beside = predict(model, [wide, page, wide], config=config, floor=0.0)[1]
+    assert np.allclose([o.box for o in alone], [o.box for o in beside], atol=1e-2)
+
+
 @pytest.mark.parametrize("damage", ["missing", "cut", "foreign", "config"])
 def test_damaged_weights_are_refused_with_a_remedy(tmp_path: Path, damage: str) -> None:
     save_detector(tmp_path, build_detector(TINY), TINY)
@@ -64,6 +75,12 @@ def test_the_large_backbone_can_be_built_from_the_same_config() -> None:
         model = build_detector(DetectorConfig(backbone="resnet50_fpn_v2"))
     assert sum(p.numel() for p in model.parameters()) > 40_000_000
     assert model.roi_heads.box_predictor.cls_score.out_features == 5
+
+
+def test_the_network_looks_at_pages_in_the_configured_size() -> None:
+    model = build_detector(TINY).eval()
+    batch, _ = model.transform([torch.zeros(3, 160, 128)])
+    assert batch.tensors.shape[-2:] == (160, 128)
 
 
 def test_a_page_keeps_its_shape_and_gets_the_configured_area() -> None:
