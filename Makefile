@@ -47,7 +47,7 @@ migrate: setup ## bring the database of DATABASE_URL to the newest revision
 	@$(VENV)/bin/comics migrate
 
 train-detector: setup ## train the shipped detector anew on pages it makes itself; resumes when interrupted
-	@$(PY) -m services.training.detector_training --out services/detection/weights
+	@OMP_NUM_THREADS=1 $(PY) -m services.training.detector_training --out services/detection/weights --steps 1900
 
 train-encoder: setup ## train the shipped starter encoder anew, likewise
 	@$(PY) -m services.training.starter_training --out services/search/weights
