@@ -23,6 +23,7 @@ from fastapi import FastAPI
 from services.embedded import free_port, start_postgres, start_redis
 from services.extraction import ledger
 from services.processes import Child, Nursery, wait_until
+from services.search.library import remove_orphans
 from shared.domain.pipeline import QUEUES, STAGES
 from shared.errors import ComicsError, Conflict
 from shared.http.app import create_app
@@ -61,17 +62,12 @@ def prepare(configured: Settings) -> dict[str, int]:
     url = str(configured.database_url)
     migrate(url)
     storage = storage_of(configured)
+    folders = {"detector": configured.detector, "encoder": _encoder_folder(configured)}
     with unit_of_work(url) as connection:
-        chosen_folders = {"detector": configured.detector, "encoder": configured.encoder}
         for kind, shipped in SHIPPED.items():
-            chosen = chosen_folders[kind]
-            checkpoints.register(
-                connection,
-                storage,
-                kind,
-                chosen or shipped,
-                origin="configured" if chosen else "shipped",
-            )
+            chosen = folders[kind]
+            origin: checkpoints.Origin = "configured" if chosen else "shipped"
+            checkpoints.register(connection, storage, kind, chosen or shipped, origin=origin)
         if configured.vlm_budget is not None:
             ledger.set_limit(connection, configured.vlm_budget)
     planned = {}
@@ -81,26 +77,38 @@ def prepare(configured: Settings) -> dict[str, int]:
     return planned
 
 
+def _encoder_folder(configured: Settings) -> Path | None:
+    """The configured encoder, if any: a folder of its own, or the shipped one with the configured text model."""
+    if configured.text_model is None or configured.encoder is not None:
+        return configured.encoder
+    from services.search.text_branch import text_branch_folder  # loads torch; only those who configured a text model
+
+    return text_branch_folder(SHIPPED["encoder"], configured.home / "models", text_model=configured.text_model)
+
+
 @contextmanager
-def up(configured: Settings, *, say: Callable[[str], None] = lambda _: None) -> Iterator[Addresses]:
+def up(given: Settings, *, say: Callable[[str], None] = lambda _: None) -> Iterator[Addresses]:
     """Everything, running; stopped when the block ends. `say` is told each step.
 
     Errors: Conflict when the data folder is in use by another start.
     """
-    home = configured.home.absolute()
+    home = given.home.absolute()
     home.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(_only_one(home))
         nursery = stack.enter_context(Nursery(home / "run"))
-        say("starting PostgreSQL and Redis" if configured.database_url is None else "connecting")
-        database_url = configured.database_url or start_postgres(nursery, home)
-        redis_url = configured.redis_url or start_redis(nursery, home)
-        configured = configured.model_copy(update={"database_url": database_url, "redis_url": redis_url, "home": home})
+        say("starting PostgreSQL and Redis" if given.database_url is None else "connecting")
+        database_url = given.database_url or start_postgres(nursery, home)
+        redis_url = given.redis_url or start_redis(nursery, home)
+        configured = given.model_copy(update={"database_url": database_url, "redis_url": redis_url, "home": home})
         say("migrating")
         prepare(configured)
-        storage_of(configured).sweep_scratch(older_than_s=0.0 if configured.storage_url is None else SCRATCH_AGE)
-        with unit_of_work(database_url) as connection:
-            jobs.disown_all(connection)
+        alone = given.database_url is None and given.storage_url is None
+        storage_of(configured).sweep_scratch(older_than_s=0.0 if alone else SCRATCH_AGE)
+        if alone:  # nobody else can be working on this data: what is unfinished was left by the dead
+            with unit_of_work(database_url) as connection:
+                jobs.disown_all(connection)
+                remove_orphans(connection, configured)
         stack.callback(engine(database_url).dispose)
         environment = {
             **os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "COMICS_HOME": str(home),

@@ -55,9 +55,7 @@ def upgrade() -> None:
         sa.Column("active", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint("kind IN ('detector', 'encoder')", name=op.f("ck_checkpoint_kind")),
-        sa.CheckConstraint(
-            "origin IN ('shipped', 'configured', 'trained')", name=op.f("ck_checkpoint_origin")
-        ),
+        sa.CheckConstraint("origin IN ('shipped', 'configured', 'trained')", name=op.f("ck_checkpoint_origin")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_checkpoint")),
         sa.UniqueConstraint("kind", "sha256", name=op.f("uq_checkpoint_kind_sha256")),
     )

@@ -19,7 +19,7 @@ from shared.settings import Settings
 from shared.store import checkpoints
 from shared.store.blobs import storage_of
 from shared.store.db import row, rows
-from shared.store.vectors import PAGE, PANEL, read_segment
+from shared.store.vectors import PAGE, PANEL, delete_segment, list_segments, read_segment
 
 if TYPE_CHECKING:
     from shared.nn.encoder import Encoder
@@ -98,6 +98,16 @@ class Library:
             page_ids[chosen], comic_ids[chosen] = _columns(owners, ids[chosen])
         known = page_ids >= 0  # rows of comics that were deleted meanwhile are left out
         return Rows(ids[known], kinds[known], comic_ids[known], page_ids[known], vectors[known])
+
+
+def remove_orphans(connection: sa.Connection, configured: Settings) -> int:
+    """Delete segments that a killed worker wrote and never registered; how many. Only while no worker runs."""
+    storage = storage_of(configured)
+    registered = {segment["key"] for segment in rows(connection, "SELECT key FROM segment")}
+    orphans = list_segments(storage) - registered
+    for name in orphans:
+        delete_segment(storage, name)
+    return len(orphans)
 
 
 OWNERS = {

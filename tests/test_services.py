@@ -1,0 +1,89 @@
+"""Every service's API starts on its own, as its container runs it, and every container file is sound."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.embedded import free_port
+from services.processes import wait_until
+from services.standalone import SERVICES, prepare
+from shared.settings import Settings
+from tests.equipment.compose_check import problems
+
+ROOT = Path(__file__).resolve().parent.parent
+OWNED = {
+    "ingestion": {"/comics", "/images/{page_id}", "/status", "/jobs"},
+    "detection": {"/layouts", "/panels/{panel_id}", "/panels/{panel_id}/provenance", "/detect"},
+    "extraction": {"/extractions", "/costs", "/vlm"},
+    "dataspec": {"/alignment/{page_id}"},
+    "training": {"/checkpoints"},
+    "search": {"/search", "/embeddings"},
+}
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_starts_alone_and_owns_its_paths(service: str) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", f"services.{service}.api:app", "--port", str(port)]
+    process = subprocess.Popen([*command, "--log-level", "warning"], cwd=ROOT)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as http:
+
+            def answers() -> bool:
+                try:
+                    return bool(http.get("/health").json() == {"status": "ok", "service": service})
+                except httpx.TransportError:
+                    return False
+
+            assert wait_until(answers, seconds=60)
+            assert http.get("/health/ready").json()["status"] == "ready"
+            assert OWNED[service] <= set(http.get("/openapi.json").json()["paths"])
+            assert http.get("/metrics").status_code == 200
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@pytest.mark.usefixtures("configured")
+def test_every_call_needs_the_token_once_one_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastapi.testclient import TestClient
+
+    from services.ingestion.api import app
+    from shared.settings import settings
+
+    monkeypatch.setenv("COMICS_API_TOKEN", "secret-token")
+    settings.cache_clear()
+    client = TestClient(app)
+    assert client.get("/comics").status_code == 401
+    assert client.get("/comics", headers={"Authorization": "Bearer wrong"}).status_code == 401
+    assert client.get("/comics", headers={"Authorization": "Bearer secret-token"}).status_code == 200
+    assert client.get("/health").status_code == 200
+    assert "secret-token" not in client.get("/comics").text
+
+
+def test_a_missing_database_is_a_clear_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastapi.testclient import TestClient
+
+    from services.ingestion.api import app
+    from shared.settings import settings
+
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    settings.cache_clear()
+    answer = TestClient(app, raise_server_exceptions=False).get("/comics")
+    settings.cache_clear()
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "127.0.0.1" not in answer.text
+
+
+def test_preparing_twice_changes_nothing(configured: Settings) -> None:
+    prepare(configured)
+    assert set(prepare(configured).values()) == {0}
+
+
+def test_compose_knows_every_service_worker_and_helper() -> None:
+    assert problems() == []
