@@ -95,7 +95,8 @@ def show(client: Client, path: Path, out: Path) -> str:
     print(f"{len(pages)} pages, {len(panels)} panels, {len(worded)} with text, in {worked:.1f} s of work")
     rows = queries(client, panels, worded)
     out.parent.mkdir(parents=True, exist_ok=True)
-    contact_sheet(rows).save(out)
+    subtitle = f"{len(pages)} pages, {len(panels)} panels, {len(worded)} of them with text"
+    contact_sheet(rows, title=comic.title, subtitle=subtitle).save(out)
     print(f"queries and results: {out}")
     milliseconds = timed(client, panels)
     vectors = client.embeddings().rows
@@ -119,11 +120,11 @@ def queries(client: Client, panels: list[PanelView], worded: list[PanelView]) ->
     rows.append(row(client, f"picture of panel {by_image.id}, changed", answer, image=decode(changed)))
     if worded:
         source = chance.choice(worded)
-        words = " ".join(chance.sample(WORD.findall(source.literal) or source.literal.split(), 1)[:3])
+        words = " ".join((WORD.findall(source.literal) or source.literal.split())[:3])
         answer = client.search(words=words, limit=HITS)
         found = any(hit.panel_id == source.id for hit in answer.hits)
         print(f"by words: {words!r} from panel {source.id}, {'found' if found else 'NOT found'}")
-        rows.append(row(client, "words", answer, text=words))
+        rows.append(row(client, f"words of panel {source.id}", answer, text=words))
     return rows
 
 
@@ -140,7 +141,10 @@ def row(
     if of is not None:
         image = decode(client.picture(of.image))
     hits = [
-        (decode(client.picture(hit.panel_image or hit.page_image)), f"{hit.score:.3f}  page {hit.page_number + 1}")
+        (
+            decode(client.picture(hit.panel_image or hit.page_image)),
+            f"{hit.score:.2f} · page {hit.page_number + 1}\n{' '.join(hit.text.split())[:60]}",
+        )
         for hit in answer.hits
     ]
     return ContactRow(title=title, query_image=image, query_text=text, hits=hits)

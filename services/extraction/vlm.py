@@ -4,10 +4,14 @@ Nothing here retries, hides or repairs: every attempt may cost money, so each on
 with the raw body and a verdict.
 """
 
+import asyncio
 import hashlib
 import json
+import math
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -15,11 +19,18 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from services.extraction.prompts import PROMPT_VERSION, response_format
+from services.extraction.readings import printable
 from shared.domain.schema import Usage
 
 MILLION = Decimal(1_000_000)
-IMAGE_TOKENS = 2_500  # generous for one image of LONG_SIDE pixels with every provider measured
+IMAGE_TOKENS = 4_000  # for one image of LONG_SIDE pixels; the dearest count, 2.46 for each of 1,536 patches, is 3,779
 IN_FLIGHT = "openrouter_in_flight_budget"
+LARGEST_BODY = 16 << 20  # bytes; a reading of a page is some ten thousand
+LARGEST_COUNT = (1 << 31) - 1  # tokens, as the ledger stores them
+LARGEST_COST = Decimal(100_000)  # USD; more for one call is a mistake, not a price
+SERVERS_OWN_CUT = ("content_filter", "refusal")  # it looked and will not say: asking the same again is paid in vain
+# The request never left this machine, so nothing can have been charged.
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 NO_PRICE_CEILING = Decimal("0.05")  # USD held for a call whose prices nobody told us
 
 Outcome = Literal[
@@ -90,18 +101,37 @@ async def attempt(client: httpx.AsyncClient, engine: VlmEngine, request: VlmRequ
     headers = {"X-Request-Id": request.request_id}
     if engine.api_key is not None:
         headers["Authorization"] = f"Bearer {engine.api_key.get_secret_value()}"
-    body = b""
+    body, address = bytearray(), f"{engine.url.rstrip('/')}/chat/completions"
     try:
-        address = f"{engine.url.rstrip('/')}/chat/completions"
-        async with client.stream(
-            "POST", address, json=payload(engine, request), headers=headers, timeout=engine.timeout
-        ) as answer:
+        # httpx counts each read anew, so a server that sends a byte now and then would hold us for ever.
+        async with (
+            asyncio.timeout(engine.timeout),
+            client.stream(
+                "POST", address, json=payload(engine, request), headers=headers, timeout=engine.timeout
+            ) as answer,
+        ):
             async for piece in answer.aiter_bytes():
                 body += piece
+                if len(body) > LARGEST_BODY:
+                    return _unheard(engine, bytes(body[:LARGEST_BODY]), "the answer does not end")
+    except NEVER_SENT as error:
+        free = Usage(cost=Decimal(0))
+        return _unheard(engine, b"", f"the server cannot be reached ({type(error).__name__})", usage=free)
+    except TimeoutError:
+        return _unheard(engine, bytes(body), f"no whole answer within {engine.timeout:g} s")
     except httpx.HTTPError as error:
-        reason = f"the connection failed ({type(error).__name__})"
-        return VlmReply(outcome="again", body=body, usage=Usage(), reason=reason)
-    return understood(engine, answer.status_code, answer.headers.get("retry-after"), body)
+        return _unheard(engine, bytes(body), f"the connection failed ({type(error).__name__})")
+    return understood(engine, answer.status_code, answer.headers.get("retry-after"), bytes(body))
+
+
+def _unheard(engine: VlmEngine, body: bytes, reason: str, *, usage: Usage | None = None) -> VlmReply:
+    return VlmReply(outcome="again", body=_without_key(engine, body), usage=usage or Usage(), reason=reason)
+
+
+def _without_key(engine: VlmEngine, body: bytes) -> bytes:
+    """`body` as it may be kept: some servers repeat the key they were given."""
+    key = engine.api_key.get_secret_value().encode() if engine.api_key else b""
+    return body.replace(key, b"***") if key else body
 
 
 def payload(engine: VlmEngine, request: VlmRequest) -> dict[str, Any]:
@@ -129,9 +159,10 @@ def payload(engine: VlmEngine, request: VlmRequest) -> dict[str, Any]:
 
 def understood(engine: VlmEngine, status: int, retry_after: str | None, body: bytes) -> VlmReply:
     """The verdict on an answer that arrived; errors also hide inside HTTP 200."""
+    body = _without_key(engine, body)
     try:
         document = json.loads(body, parse_float=Decimal)  # money never passes through a binary fraction
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         document = {}
@@ -140,9 +171,9 @@ def understood(engine: VlmEngine, status: int, retry_after: str | None, body: by
         "status": status,
         "usage": usage_of(engine, document.get("usage")),
         "retry_after": _seconds(retry_after),
-        "model": _text(document.get("model")),
-        "provider": _text(document.get("provider")),
-        "generation_id": _text(document.get("id")),
+        "model": _name(document.get("model")),
+        "provider": _name(document.get("provider")),
+        "generation_id": _name(document.get("id")),
     }
     fault = document.get("error")
     if status != 200:
@@ -158,10 +189,17 @@ def understood(engine: VlmEngine, status: int, retry_after: str | None, body: by
     finish = choices[0].get("finish_reason")
     message = choices[0].get("message")
     content = message.get("content") if isinstance(message, dict) else None
+    if finish in SERVERS_OWN_CUT or (isinstance(message, dict) and message.get("refusal")):
+        return VlmReply(outcome="ok", reason=f"the model declined to answer (finished: {_name(finish)})", **told)
     if finish == "length":
-        return VlmReply(outcome="truncated", content=_text(content), reason="cut off at the token limit", **told)
+        return VlmReply(
+            outcome="truncated",
+            content=content if isinstance(content, str) else None,
+            reason="cut off at the token limit",
+            **told,
+        )
     if finish == "error" or not isinstance(content, str) or not content.strip():
-        return VlmReply(outcome="again", reason=f"no content (finished: {finish})", **told)
+        return VlmReply(outcome="again", reason=f"no content (finished: {_name(finish)})", **told)
     return VlmReply(outcome="ok", content=content, **told)
 
 
@@ -189,29 +227,39 @@ def _verdict(status: int, fault: Any) -> Outcome:
 
 def _message(fault: Any) -> str:
     message = fault.get("message") if isinstance(fault, dict) else fault
-    return f": {str(message)[:200]}" if message else ""
+    return f": {printable(str(message), limit=200)}" if message else ""
 
 
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+def _name(value: Any) -> str | None:
+    """A short name a server gave to something, fit for the ledger."""
+    return printable(value, limit=200) if isinstance(value, str) else None
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_COUNT else None
 
 
 def _money(value: Any) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         return None
     try:
-        amount = Decimal(str(value))
+        amount = Decimal(value)
     except InvalidOperation:
         return None
-    return amount if amount.is_finite() and amount >= 0 else None
+    return amount if amount.is_finite() and 0 <= amount <= LARGEST_COST else None
 
 
 def _seconds(value: str | None) -> float | None:
+    """Retry-After, seconds or a date, as seconds from now; at most an hour."""
+    if value is None:
+        return None
     try:
-        return min(max(float(value), 0.0), 3600.0) if value is not None else None
+        seconds = float(value)
     except ValueError:
-        return None  # a date; our own wait will do
+        try:
+            date = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        aware = date if date.tzinfo else date.replace(tzinfo=UTC)
+        seconds = (aware - datetime.now(UTC)).total_seconds()
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), 3600.0)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+import sqlalchemy as sa
 
 from shared.domain.pipeline import STAGES
 from shared.errors import Blocked, Reject, Retry
@@ -21,6 +22,10 @@ READ = STAGES["read"]
 def claim_batch(configured: Settings, owner: str = "me", lease: float = 60.0) -> list[Claim]:
     with unit_of_work(str(configured.database_url)) as connection:
         return jobs.claim(connection, READ, owner=owner, lease=lease)
+
+
+def execute_in(connection: sa.Connection, statement: str) -> None:
+    connection.execute(sa.text(statement))
 
 
 def keep(_: object) -> None:
@@ -63,6 +68,20 @@ def test_the_same_message_delivered_twice_runs_once(configured: Settings) -> Non
         thread.join()
     assert len(ran) == 1
     assert job_states(str(configured.database_url), "read") == {"done": 1}
+
+
+def test_two_claims_at_the_same_moment_never_share_a_job(configured: Settings) -> None:
+    url = str(configured.database_url)
+    add_pages(url, 6)
+    plan_stage(configured, "read")
+    with unit_of_work(url) as first, unit_of_work(url) as second, unit_of_work(url) as third:
+        for connection in (second, third):
+            execute_in(connection, "SET LOCAL lock_timeout = '2s'")
+        mine = {claim.job_id for claim in jobs.claim(first, READ, owner="a", lease=60)}
+        theirs = {claim.job_id for claim in jobs.claim(second, READ, owner="b", lease=60)}
+        nobodys = jobs.claim(third, READ, owner="c", lease=60)
+    assert (len(mine), len(theirs), nobodys) == (4, 2, [])
+    assert not mine & theirs
 
 
 def test_a_lost_wake_up_still_runs(configured: Settings) -> None:
