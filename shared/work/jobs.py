@@ -108,6 +108,11 @@ def claim(
 
     A page that kills its worker is thereby alone from its second attempt on and cannot use up its siblings' attempts.
     """
+    # The index on due jobs gives the order. A table that has just got its first 100,000 rows has no statistics yet, and
+    # the planner would rather sort them all for every claim (36 ms instead of 0.3).
+    connection.execute(
+        sa.text("SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true)")
+    )
     first = rows(
         connection,
         f"SELECT id, attempt FROM job WHERE stage = :stage AND {DUE} ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED",

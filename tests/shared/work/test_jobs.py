@@ -152,6 +152,15 @@ def test_first_attempts_come_as_a_batch_and_later_ones_alone(configured: Setting
     assert claim_batch(configured) == []
 
 
+def test_a_later_attempt_never_joins_a_batch_of_first_ones(configured: Settings) -> None:
+    url = str(configured.database_url)
+    pages = add_pages(url, 4)
+    plan_stage(configured, "read")
+    execute(url, "UPDATE job SET attempt = 1 WHERE subject_id = :page", page=pages[2])
+    assert [claim.subject_id for claim in claim_batch(configured)] == [pages[0], pages[1], pages[3]]
+    assert [(claim.subject_id, claim.attempt) for claim in claim_batch(configured)] == [(pages[2], 2)]
+
+
 def test_outputs_and_the_finished_mark_are_one_transaction(configured: Settings) -> None:
     url = str(configured.database_url)
     add_pages(url, 1)
