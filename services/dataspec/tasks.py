@@ -37,14 +37,16 @@ def align(claims: Sequence[Claim]) -> Iterator[Done]:
         pages = {page["id"]: page for page in rows(connection, INPUT, ids=[claim.subject_id for claim in claims])}
     for claim in claims:
         page = pages[claim.subject_id]
-        panels = page["panels"] or []
+        panels, asked = page["panels"] or [], page["asked"] or []
+        # Without the layout it was asked about, nobody knows which panels the answers mean.
+        reading = PageReading.model_validate(page["vlm"]) if page["vlm"] and asked else None
         texts = panel_texts(
             PageExtraction.model_validate(page["ocr"]) if page["ocr"] else None,
-            PageReading.model_validate(page["vlm"]) if page["vlm"] else None,
+            reading,
             [Box(*panel[1:]) for panel in panels],
             direction=Direction(page["direction"]),
             # The VLM may have been asked about an earlier layout: its answers follow the boxes, never the numbers.
-            asked=[Box(*box) for box in page["asked"] or []],
+            asked=[Box(*box) for box in asked],
         )
         written = [
             {

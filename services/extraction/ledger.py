@@ -72,7 +72,7 @@ def reserve(
 def complete(url: str, call_id: int, reply: VlmReply, *, usable: bool, reason: str | None) -> None:
     """Write down what came of a call: raw body, real cost. Also for one that was given up as lost meanwhile."""
     cost = reply.usage.cost
-    if cost is None and reply.status is not None and reply.status != 200:
+    if cost is None and reply.status is not None and (400 <= reply.status < 500 or reply.status == 503):
         cost = Decimal(0)  # refused at the door: nothing was generated, nothing is billed
     with unit_of_work(url) as connection:
         row(connection, "SELECT name FROM budget WHERE name = :name FOR UPDATE", name=BUDGET)

@@ -197,9 +197,9 @@ budget = sa.Table(
     "budget",
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("limit_usd", sa.Numeric(14, 8), nullable=False),
-    sa.Column("spent_usd", sa.Numeric(14, 8), nullable=False, server_default="0", comment="real costs, where known"),
-    sa.Column("held_usd", sa.Numeric(14, 8), nullable=False, server_default="0", comment="worst case of open calls"),
+    sa.Column("limit_usd", sa.Numeric, nullable=False),
+    sa.Column("spent_usd", sa.Numeric, nullable=False, server_default="0", comment="real costs, where known"),
+    sa.Column("held_usd", sa.Numeric, nullable=False, server_default="0", comment="worst case of open calls"),
     sa.CheckConstraint("limit_usd >= 0 AND spent_usd >= 0 AND held_usd >= 0", name="amounts"),
 )
 
@@ -225,8 +225,8 @@ vlm_call = sa.Table(
     sa.Column("body", sa.LargeBinary, comment="raw answer, exactly as it came"),
     sa.Column("prompt_tokens", sa.Integer),
     sa.Column("completion_tokens", sa.Integer),
-    sa.Column("reserved_usd", sa.Numeric(14, 8), nullable=False),
-    sa.Column("cost_usd", sa.Numeric(14, 8), comment="NULL: unknown, never 0"),
+    sa.Column("reserved_usd", sa.Numeric, nullable=False),
+    sa.Column("cost_usd", sa.Numeric, comment="NULL: unknown, never 0"),
     _created(),
     sa.Column("completed_at", sa.DateTime(timezone=True)),
     _one_of("state", "open", "answered", "failed", "lost"),

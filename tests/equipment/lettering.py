@@ -1,5 +1,6 @@
 """How far read text is from the true text."""
 
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -15,7 +16,7 @@ def error_rate(pairs: Iterable[tuple[str, str]]) -> float:
 
 def plain(text: str) -> str:
     """Letters and digits only, case folded."""
-    return "".join(sign for sign in text.casefold() if sign.isalnum())
+    return "".join(sign for sign in unicodedata.normalize("NFKC", text).casefold() if sign.isalnum())
 
 
 def distance(a: str, b: str) -> int:

@@ -1,7 +1,6 @@
 """The literal text of true panels on a real comic: found where there is any, and right to a few letters in 100."""
 
 import json
-import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,9 @@ from PIL import Image
 from services.dataspec.assignment import panel_texts
 from services.extraction.ocr import OcrReader
 from shared.domain.schema import Box, Direction
+from tests.equipment.lettering import distance, plain
+
+pytestmark = pytest.mark.timeout(420)  # twelve seconds of work, on a machine that may be busy with other things
 
 
 @dataclass(frozen=True)
@@ -21,20 +23,6 @@ class Panel:
     name: str
     said: str
     read: str
-
-
-def bare(text: str) -> str:
-    return "".join(own for own in unicodedata.normalize("NFKC", text).casefold() if own.isalnum())
-
-
-def edits(a: str, b: str) -> int:
-    """Levenshtein distance."""
-    row = list(range(len(b) + 1))
-    for i, left in enumerate(a, start=1):
-        above, row[0] = row[0], i
-        for j, right in enumerate(b, start=1):
-            above, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, above + (left != right))
-    return row[-1]
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +40,8 @@ def panels(samples: Path) -> list[Panel]:
         boxes = [Box(*panel["bbox"]) for panel in true]
         texts = panel_texts(extraction, None, boxes, direction=Direction.LTR)
         for panel, text in zip(true, texts, strict=True):
-            said = bare(" ".join(spoken["text"] for spoken in panel["dialogue"]))
-            found.append(Panel(f"{page['file_name']} panel {panel['reading_order']}", said, bare(text.literal)))
+            said = plain(" ".join(spoken["text"] for spoken in panel["dialogue"]))
+            found.append(Panel(f"{page['file_name']} panel {panel['reading_order']}", said, plain(text.literal)))
     assert len(found) == 29
     return found
 
@@ -70,7 +58,7 @@ def test_text_is_found_on_at_most_two_silent_panels(panels: list[Panel]) -> None
 
 def test_at_most_six_letters_in_a_hundred_are_wrong(panels: list[Panel]) -> None:
     speaking = [panel for panel in panels if panel.said]
-    wrong = sum(edits(panel.said, panel.read) for panel in speaking)
+    wrong = sum(distance(panel.said, panel.read) for panel in speaking)
     assert wrong / sum(len(panel.said) for panel in speaking) <= 0.06
 
 
