@@ -6,6 +6,7 @@ PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 EXTRAS ?= dev
 STAMP := $(VENV)/.installed-$(EXTRAS)
+BEGUN := $(shell date +%s)
 LINTED := shared services migrations tests
 
 .PHONY: help setup demo run test lint bench migrate train-detector train-encoder lock clean
@@ -23,7 +24,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@
 
 demo: setup ## the main job on a comic: COMIC=path, else one it makes
-	@$(PY) -m services.demo $(if $(COMIC),"$(COMIC)")
+	@$(PY) -m services.demo $(if $(COMIC),"$(COMIC)") --begun $(BEGUN)
 
 run: setup ## start everything on this machine; Ctrl-C stops it (same as `comics up`)
 	@exec $(VENV)/bin/comics up

@@ -112,7 +112,7 @@ def _report(client: "Client", comic_id: int) -> int:
     unreadable = [page for page in client.pages(comic_id) if page.state == "unreadable"]
     for page in unreadable:
         print(f"comic {comic_id}, page {page.number + 1}: {page.error}", file=sys.stderr)
-    jobs = list(client.jobs(comic_id=comic_id))
+    jobs = [*client.jobs(comic_id=comic_id), *client.jobs(state="blocked", comic_id=comic_id)]
     for job in jobs:
         print(f"comic {comic_id}, {job.stage} job {job.id}: {job.error}", file=sys.stderr)
     return len(unreadable) + len(jobs)
@@ -146,7 +146,7 @@ def bar(progress: "Progress", *, rate: float, width: int = 28) -> str:
 
 def _status(chosen: argparse.Namespace, configured: Settings) -> int:
     with _client(configured) as client:
-        failed = list(client.jobs())
+        failed = [*client.jobs(), *client.jobs(state="blocked")]
         if chosen.retry:
             for job in failed:
                 client.retry(job.id)
@@ -162,7 +162,7 @@ def _status(chosen: argparse.Namespace, configured: Settings) -> int:
         for job in failed[:20]:
             print(f"job {job.id} {job.stage} of comic {job.comic_id}: {job.error}")
         if failed:
-            print(f"{len(failed)} failed; `comics status --retry` tries them again")
+            print(f"{len(failed)} failed or blocked; `comics status --retry` tries them again")
     return 1 if failed else 0
 
 

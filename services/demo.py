@@ -27,7 +27,7 @@ from shared.domain.answers import PanelView, SearchAnswer
 from shared.domain.pictures import Picture, decode
 from shared.errors import ComicsError
 from shared.http.client import Client
-from shared.settings import settings
+from shared.settings import read_settings
 
 SEED = 20261122
 HITS = 6
@@ -47,9 +47,8 @@ def main() -> int:
     home.chmod(0o755)
     try:
         comic = chosen.comic or made_comic(home / "The made comic")
-        configured = settings().model_copy(
-            update={"home": home / "data", "port": 0, "flower_port": 0, "database_url": None, "redis_url": None}
-        )
+        # Nothing of the caller's environment: neither their library, nor their token, nor their money.
+        configured = read_settings({"COMICS_HOME": str(home / "data"), "COMICS_PORT": "0", "COMICS_FLOWER_PORT": "0"})
         with (
             up(configured, say=lambda line: print(f"· {line}", flush=True)) as addresses,
             Client(addresses.api) as client,

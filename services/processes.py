@@ -15,8 +15,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from shared.errors import ComicsError
 
 PR_SET_PDEATHSIG = 1
 
@@ -60,6 +63,7 @@ class Child:
     stop_signal: signal.Signals
     patience: float
     foundation: bool
+    again: Callable[[], "Child"]
 
 
 class Nursery:
@@ -115,10 +119,25 @@ class Nursery:
         if feed is not None and process.stdin is not None:
             process.stdin.write(feed)
             process.stdin.close()
-        child = Child(name, process, stop_signal, patience, foundation)
+        again = partial(
+            self.start, name, command, log=log, environment=environment, feed=feed, user=user, stop_signal=stop_signal,
+            death_signal=death_signal, patience=patience, foundation=foundation,
+        )  # fmt: skip
+        child = Child(name, process, stop_signal, patience, foundation, again)
         self.children.append(child)
         self._remember()
         return child
+
+    def revive(self) -> list[str]:
+        """Start children that ended by themselves again; their names. ComicsError when a foundation ended."""
+        ended = [child for child in self.children if child.process.poll() is not None]
+        fallen = [child.name for child in ended if child.foundation]
+        if fallen:
+            raise ComicsError(f"{fallen[0]} ended; logs/{fallen[0]}.log in the data folder says why. Start again.")
+        for child in ended:
+            self.stop(child)  # also ends what is left of its session
+            child.again()
+        return [child.name for child in ended]
 
     def stop(self, child: Child) -> None:
         """End one child: its own signal first, SIGKILL to its whole session after its patience."""

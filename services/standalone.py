@@ -27,7 +27,7 @@ from services.search.library import remove_orphans
 from shared.domain.pipeline import QUEUES, STAGES
 from shared.errors import ComicsError, Conflict
 from shared.http.app import create_app
-from shared.settings import Settings
+from shared.settings import Settings, unconfigured
 from shared.store import checkpoints
 from shared.store.blobs import storage_of
 from shared.store.db import engine, migrate, unit_of_work
@@ -39,6 +39,8 @@ SHIPPED: dict[checkpoints.Kind, Path] = {
     "detector": HERE / "detection" / "weights",
     "encoder": HERE / "search" / "weights",
 }
+EVERY = 1 << 31
+WATCH = 2.0  # seconds between looks at the children
 SCRATCH_AGE = 3600.0  # seconds after which an unfinished upload cannot still be running
 
 
@@ -49,12 +51,13 @@ def create_standalone() -> FastAPI:
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where a started installation listens."""
+    """Where a started installation listens, and the function that keeps its processes alive."""
 
     api: str
     flower: str
     database_url: str
     redis_url: str
+    watch: Callable[[], list[str]]
 
 
 def prepare(configured: Settings) -> dict[str, int]:
@@ -62,6 +65,7 @@ def prepare(configured: Settings) -> dict[str, int]:
     url = str(configured.database_url)
     migrate(url)
     storage = storage_of(configured)
+    storage.sweep_scratch(older_than_s=SCRATCH_AGE)
     folders = {"detector": configured.detector, "encoder": _encoder_folder(configured)}
     with unit_of_work(url) as connection:
         for kind, shipped in SHIPPED.items():
@@ -70,6 +74,8 @@ def prepare(configured: Settings) -> dict[str, int]:
             checkpoints.register(connection, storage, kind, chosen or shipped, origin=origin)
         if configured.vlm_budget is not None:
             ledger.set_limit(connection, configured.vlm_budget)
+        for stage in STAGES.values():  # whoever starts anew may have granted what they waited for
+            jobs.unblock(connection, stage, limit=EVERY)
     planned = {}
     for stage in STAGES.values():
         with unit_of_work(url) as connection:
@@ -104,24 +110,21 @@ def up(given: Settings, *, say: Callable[[str], None] = lambda _: None) -> Itera
         say("migrating")
         prepare(configured)
         alone = given.database_url is None and given.storage_url is None
-        storage_of(configured).sweep_scratch(older_than_s=0.0 if alone else SCRATCH_AGE)
         if alone:  # nobody else can be working on this data: what is unfinished was left by the dead
+            storage_of(configured).sweep_scratch(older_than_s=0.0)
             with unit_of_work(database_url) as connection:
                 jobs.disown_all(connection)
                 remove_orphans(connection, configured)
         stack.callback(engine(database_url).dispose)
-        environment = {
-            **os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "COMICS_HOME": str(home),
-            "PYTHONUNBUFFERED": "1",
-        }  # fmt: skip
+        environment = {**unconfigured(os.environ), **configured.environment(), "PYTHONUNBUFFERED": "1"}
         say("starting workers")
         api_port = configured.port or free_port()
         flower_port = configured.flower_port or free_port()
         _start_children(nursery, configured, environment, api_port, flower_port)
-        api, flower = f"http://{configured.host}:{api_port}", f"http://{configured.host}:{flower_port}"
+        api, flower = f"http://{configured.host}:{api_port}", f"http://127.0.0.1:{flower_port}"
         _wait_for(nursery, f"{api}/health", "api")
         _wait_for(nursery, f"{flower}/healthcheck", "flower")
-        yield Addresses(api, flower, database_url, redis_url)
+        yield Addresses(api, flower, database_url, redis_url, nursery.revive)
         say("stopping")
 
 
@@ -135,7 +138,9 @@ def run(configured: Settings, *, say: Callable[[str], None]) -> None:
         say(f"Flower   {addresses.flower}")
         say(f"data     {configured.home}")
         say("Ctrl-C stops everything; work goes on at the next start.")
-        told.wait()
+        while not told.wait(WATCH):
+            for name in addresses.watch():
+                say(f"{name} had died and was started again; logs/{name}.log says why")
 
 
 def _start_children(
@@ -157,7 +162,8 @@ def _start_children(
     )
     nursery.start(
         "flower",
-        [*celery, "flower", f"--address={configured.host}", f"--port={flower_port}"],
+        # Whoever reaches Flower controls the workers, and it asks nobody for a token: this machine only.
+        [*celery, "flower", "--address=127.0.0.1", f"--port={flower_port}"],
         log=logs / "flower.log",
         environment={**environment, "FLOWER_UNAUTHENTICATED_API": "true"},
     )

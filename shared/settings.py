@@ -54,11 +54,20 @@ class Settings(BaseModel):
 
     upload_limit: int = Field(8 << 30, description="bytes of one uploaded comic")
     cpu_workers: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 2) - 1), ge=1)
-    io_workers: int = Field(2, ge=1, description="processes of the io queue; one stays free for the sweep")
+    io_workers: int = Field(2, ge=1, description="processes of the io queue")
     lease: float = Field(60.0, gt=0, description="seconds a claimed job stays ours without a heartbeat")
     heartbeat: float = Field(20.0, gt=0, description="seconds between renewals of a lease")
     sweep: float = Field(15.0, gt=0, description="seconds between sweeps")
     visibility: int = Field(3600, description="Celery visibility timeout, above the longest hard limit")
+
+    def environment(self) -> dict[str, str]:
+        """These settings as environment variables, for child processes; `read_settings` of it gives them back."""
+        given = {}
+        for name in sorted(self.model_fields_set):
+            value = getattr(self, name)
+            if value is not None:
+                given[variable(name)] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        return given
 
     @property
     def vlm_configured(self) -> bool:
@@ -73,20 +82,29 @@ def _default_home() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "comics"
 
 
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PLAIN_NAMES.get(name, f"COMICS_{name.upper()}")
+
+
+def unconfigured(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without any of our settings."""
+    ours = {variable(name) for name in Settings.model_fields}
+    return {name: value for name, value in environment.items() if name not in ours}
+
+
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Settings from a mapping of environment variables; `Reject` names the variable that is wrong."""
     found: dict[str, str] = {}
     for name in Settings.model_fields:
-        value = environment.get(PLAIN_NAMES.get(name, f"COMICS_{name.upper()}"))
+        value = environment.get(variable(name))
         if value is not None and value != "":
             found[name] = value
     try:
         return Settings.model_validate(found)
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0])
-        variable = PLAIN_NAMES.get(name, f"COMICS_{name.upper()}")
-        raise Reject(f"{variable} is not usable: {first['msg']}") from error
+        raise Reject(f"{variable(str(first['loc'][0]))} is not usable: {first['msg']}") from error
 
 
 @cache

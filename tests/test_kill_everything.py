@@ -35,7 +35,7 @@ def test_no_page_is_lost_and_no_answer_is_paid_twice(tmp_path: Path, home: Path)
         environment = {
             "COMICS_VLM_URL": vlm.url,
             "COMICS_VLM_MODEL": "fake/reader",
-            "COMICS_VLM_BUDGET": "5",
+            "COMICS_VLM_BUDGET": "50",
             "COMICS_VLM_CONCURRENCY": str(CONCURRENCY),
         }
         first = start(home, environment)

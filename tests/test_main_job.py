@@ -189,7 +189,8 @@ def test_an_upload_cut_off_midway_leaves_nothing(client: Client, installation: I
     address = urlsplit(installation.api)
     with socket.create_connection((address.hostname, address.port)) as wire:
         head = "POST /comics?filename=cut.cbz HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n"
-        wire.sendall(head.encode() + b"PK\x03\x04" + bytes(300_000))
+        wire.sendall(head.encode() + b"PK\x03\x04" + bytes(3_000_000))
+        assert wait_until(lambda: stored(installation) != before, seconds=10), "the server is receiving"
     assert wait_until(lambda: stored(installation) == before, seconds=10)
     assert client.status().failed == 0
 

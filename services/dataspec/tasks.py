@@ -1,6 +1,7 @@
 """Stage *align*: the active layout's panels get their text, from OCR and VLM, by geometry."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,12 +9,12 @@ import sqlalchemy as sa
 from services.dataspec.assignment import panel_texts
 from shared.domain.schema import Box, Direction, PageExtraction, PageReading
 from shared.domain.text import normalise
-from shared.store.db import rows, unit_of_work
+from shared.store.db import Row, row, rows, unit_of_work
 from shared.work.jobs import Claim
 from shared.work.stages import Done, database_url, stage
 
 INPUT = """
-    SELECT p.id, p.ocr_id, p.vlm_id, l.direction, o.content AS ocr, v.content AS vlm,
+    SELECT p.id, p.layout_id, p.ocr_id, p.vlm_id, l.direction, o.content AS ocr, v.content AS vlm,
            (SELECT json_agg(json_build_array(n.id, n.x, n.y, n.w, n.h) ORDER BY n.position)
             FROM panel n WHERE n.layout_id = l.id) AS panels,
            (SELECT json_agg(json_build_array(n.x, n.y, n.w, n.h) ORDER BY n.position)
@@ -61,8 +62,19 @@ def align(claims: Sequence[Claim]) -> Iterator[Done]:
             for panel, text in zip(panels, texts, strict=True)
         ]
 
-        def store(connection: sa.Connection, written: list[dict[str, Any]] = written) -> None:
-            if written:
-                connection.execute(sa.text(UPSERT), written)
+        yield Done([claim], partial(store_texts, claim, page, written))
 
-        yield Done([claim], store)
+
+def store_texts(claim: Claim, read: Row, written: list[dict[str, Any]], connection: sa.Connection) -> None:
+    """Write the texts, unless the page got another layout or reading since it was read: then a newer job writes.
+
+    A job that wrote nothing gives its fingerprint up, so that the same inputs, active again one day, are aligned.
+    """
+    now = row(connection, "SELECT layout_id, ocr_id, vlm_id FROM page WHERE id = :id FOR UPDATE", id=claim.subject_id)
+    if now is None or any(now[name] != read[name] for name in ("layout_id", "ocr_id", "vlm_id")):
+        connection.execute(
+            sa.text("UPDATE job SET fingerprint = concat(fingerprint, ' overtaken ', id) WHERE id = :id"),
+            {"id": claim.job_id},
+        )
+    elif written:
+        connection.execute(sa.text(UPSERT), written)

@@ -2,10 +2,12 @@
 
 from decimal import Decimal
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from services.extraction.tasks import engine_of
 from services.extraction.views import Costs, ExtractionView, costs_of, extractions_of, pages_to_ask
 from shared.domain.pipeline import STAGES
 from shared.errors import Blocked, Conflict, NotFound
@@ -15,6 +17,8 @@ from shared.work import jobs
 from shared.work.broker import wake
 
 router = APIRouter()
+USUAL_PROMPT = "x" * 3_000  # as long as the question about a page of six panels
+LOCAL = {"127.0.0.1", "localhost", "::1"}
 
 
 class Engine(BaseModel):
@@ -52,12 +56,11 @@ def list_extractions(url: Database, page_id: Annotated[int, Query(ge=1)]) -> lis
 @router.get("/vlm", tags=["vlm"], summary="The configured VLM engine")
 def get_engine(configured: Configured) -> Engine:
     """Which model would be asked, and with what budget."""
-    local = ("http://127.0.0.1", "http://localhost", "http://[::1]")
     return Engine(
         configured=configured.vlm_configured,
         model=configured.vlm_model,
         budget_usd=configured.vlm_budget,
-        external=bool(configured.vlm_url) and not str(configured.vlm_url).startswith(local),
+        external=bool(configured.vlm_url) and urlsplit(str(configured.vlm_url)).hostname not in LOCAL,
     )
 
 
@@ -65,7 +68,7 @@ def get_engine(configured: Configured) -> Engine:
 def get_estimate(
     url: Database, configured: Configured, comic_id: Annotated[int | None, Query(ge=1)] = None
 ) -> Estimate:
-    """From the real cost of earlier calls to this model, else from the worst case; null when neither is known."""
+    """As the dearest earlier call to this model, else, with prices configured, as its worst case; null without both."""
     with unit_of_work(url) as connection:
         pages = pages_to_ask(connection, comic_id=comic_id)
         known = rows(
@@ -73,6 +76,9 @@ def get_estimate(
             "SELECT max(cost_usd) AS most FROM vlm_call WHERE model = :model AND cost_usd IS NOT NULL",
             model=configured.vlm_model,
         )[0]["most"]
+    if known is None and configured.vlm_configured and configured.vlm_completion_price is not None:
+        engine = engine_of(configured)
+        known = engine.worst_case(USUAL_PROMPT, max_tokens=engine.max_tokens)
     return Estimate(pages=pages, usd=known * pages if known is not None else None)
 
 

@@ -13,7 +13,7 @@ from services.extraction import ledger
 from services.extraction.conversation import Answer, Question, ask, understand
 from services.extraction.ocr import OcrReader
 from services.extraction.prompts import page_prompt, prepared_image
-from services.extraction.vlm import VlmEngine, VlmReply, VlmRequest, attempt, understood
+from services.extraction.vlm import VlmEngine, VlmReply, VlmRequest, attempt, check_address, understood
 from shared.domain.pictures import decode
 from shared.domain.schema import Box, DetectedObject, Direction, PageExtraction
 from shared.errors import Blocked, Reject
@@ -116,16 +116,22 @@ def extract(claims: Sequence[Claim]) -> Iterator[Done | Failed]:
                 else:
                     yield Done([talks[talk]], partial(_store_reading, talks[talk], talk.result()))
     finally:
-        for talk in pending:
-            talk.cancel()
-        loop.run_until_complete(asyncio.gather(*pending, client.aclose(), return_exceptions=True))
+        loop.run_until_complete(_end(pending, client))
         loop.close()
+
+
+async def _end(pending: set[asyncio.Task[Read]], client: httpx.AsyncClient) -> None:
+    for talk in pending:
+        talk.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    await client.aclose()
 
 
 def engine_of(configured: Settings) -> VlmEngine:
     """The configured engine; Blocked while none is."""
     if not configured.vlm_configured or configured.vlm_url is None or configured.vlm_model is None:
         raise Blocked("No VLM is configured: set COMICS_VLM_URL, COMICS_VLM_MODEL and COMICS_VLM_BUDGET.")
+    check_address(configured.vlm_url, configured.vlm_api_key)
     return VlmEngine(
         url=configured.vlm_url,
         model=configured.vlm_model,

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from services.extraction.prompts import PROMPT_VERSION, response_format
 from services.extraction.readings import printable
 from shared.domain.schema import Usage
+from shared.errors import Reject
 
 MILLION = Decimal(1_000_000)
 IMAGE_TOKENS = 4_000  # for one image of LONG_SIDE pixels; the dearest count, 2.46 for each of 1,536 patches, is 3,779
@@ -31,7 +32,7 @@ LARGEST_COST = Decimal(100_000)  # USD; more for one call is a mistake, not a pr
 SERVERS_OWN_CUT = ("content_filter", "refusal")  # it looked and will not say: asking the same again is paid in vain
 # The request never left this machine, so nothing can have been charged.
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
-NO_PRICE_CEILING = Decimal("0.05")  # USD held for a call whose prices nobody told us
+CEILING_PRICES = (Decimal(15), Decimal(75))  # USD per million tokens, prompt and completion: dearer than any we know
 
 Outcome = Literal[
     "ok",
@@ -63,10 +64,12 @@ class VlmEngine(BaseModel):
     def worst_case(self, prompt: str, *, max_tokens: int) -> Decimal:
         """USD an attempt may cost at most, to be reserved before it is made."""
         if self.prompt_price is None or self.completion_price is None:
-            return NO_PRICE_CEILING
+            prompt_price, completion_price = CEILING_PRICES
+        else:
+            prompt_price, completion_price = self.prompt_price, self.completion_price
         # A token is hardly ever shorter than two characters; twice the usual count stays on the safe side.
         tokens = IMAGE_TOKENS + len(prompt) // 2
-        return (tokens * self.prompt_price + max_tokens * self.completion_price) / MILLION
+        return (tokens * prompt_price + max_tokens * completion_price) / MILLION
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,18 @@ class VlmReply:
     model: str | None = None
     provider: str | None = None
     generation_id: str | None = None
+
+
+def check_address(url: str, api_key: SecretStr | None) -> None:
+    """Reject what no request can be made of, before money is reserved for one."""
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise Reject("COMICS_VLM_URL is no address; it looks like https://openrouter.ai/api/v1.") from error
+    if address.scheme not in ("http", "https") or not address.host:
+        raise Reject("COMICS_VLM_URL is no address; it looks like https://openrouter.ai/api/v1.")
+    if api_key is not None and not (api_key.get_secret_value().isascii() and api_key.get_secret_value().isprintable()):
+        raise Reject("COMICS_VLM_API_KEY holds characters that no key has; copy it again.")
 
 
 async def attempt(client: httpx.AsyncClient, engine: VlmEngine, request: VlmRequest) -> VlmReply:

@@ -77,19 +77,20 @@ def get_embeddings(url: Database, configured: Configured) -> EmbeddingStatus:
     """Stored segments and rows, and how much of it the index of this process has loaded."""
     library = library_of(configured)
     with unit_of_work(url) as connection:
-        library.refresh(connection)
+        space = library.space(connection)
         stored = row(
             connection,
             "SELECT count(*) AS segments, coalesce(sum(rows), 0) AS rows FROM segment WHERE checkpoint_id = :id",
-            id=library.checkpoint_id,
+            id=space.checkpoint_id,
         )
     assert stored is not None
     return EmbeddingStatus(
-        checkpoint_id=library.checkpoint_id,
+        checkpoint_id=space.checkpoint_id,
         segments=stored["segments"],
         rows=stored["rows"],
-        panels_indexed=library.index.count(PANEL),
-        pages_indexed=library.index.count(PAGE),
+        panels_indexed=space.index.count(PANEL),
+        damaged_segments=len(space.damaged),
+        pages_indexed=space.index.count(PAGE),
     )
 
 

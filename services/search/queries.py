@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from services.search.fusion import fuse
 from services.search.index import Filters
-from services.search.library import Library
+from services.search.library import Library, Space
 from shared.domain.answers import SearchAnswer, SearchFilters, SearchHit
 from shared.domain.pictures import Picture
 from shared.domain.schema import Box
@@ -53,9 +53,9 @@ def search(
         raise Reject("Ask by panel_id, by words, by an image, or by words with one of the others.")
     rankings: list[list[tuple[Found, float]]] = []
     if panel_id is not None or image is not None:
-        library.refresh(connection)
-        query = _vector(connection, library, panel_id, image)
-        rankings.append(_nearest(library, query, panel_id=panel_id, filters=filters, limit=limit))
+        space = library.space(connection)
+        query = _vector(connection, space, panel_id, image)
+        rankings.append(_nearest(space, query, panel_id=panel_id, filters=filters, limit=limit))
     if words:
         rankings.append(_by_words(connection, words, filters=filters, limit=limit + SPARE))
     scored = rankings[0] if len(rankings) == 1 else fuse([[key for key, _ in ranking] for ranking in rankings])
@@ -66,12 +66,12 @@ def search(
 
 
 def _vector(
-    connection: sa.Connection, library: Library, panel_id: int | None, image: Picture | None
+    connection: sa.Connection, space: Space, panel_id: int | None, image: Picture | None
 ) -> NDArray[np.float32]:
     if image is not None:
-        return library.encode_picture(image)
+        return space.encode_picture(image)
     assert panel_id is not None
-    stored = library.index.vector(PANEL, panel_id)
+    stored = space.index.vector(PANEL, panel_id)
     if stored is not None:
         return stored
     found = row(
@@ -88,7 +88,7 @@ def _vector(
 
 
 def _nearest(
-    library: Library, query: NDArray[np.float32], *, panel_id: int | None, filters: SearchFilters, limit: int
+    space: Space, query: NDArray[np.float32], *, panel_id: int | None, filters: SearchFilters, limit: int
 ) -> list[tuple[Found, float]]:
     wanted = Filters(
         kind=KINDS[filters.kind],
@@ -96,7 +96,7 @@ def _nearest(
         page_ids=frozenset(filters.pages) if filters.pages else None,
         exclude=frozenset({(PANEL, panel_id)}) if panel_id is not None else frozenset(),
     )
-    hits = library.index.search(query, limit + SPARE, filters=wanted)
+    hits = space.index.search(query, limit + SPARE, filters=wanted)
     return [(Found(hit.kind, hit.id), hit.score) for hit in hits]
 
 

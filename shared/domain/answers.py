@@ -210,3 +210,4 @@ class EmbeddingStatus(BaseModel):
     rows: int
     panels_indexed: int
     pages_indexed: int
+    damaged_segments: int = Field(description="segments that cannot be read; the log names them")

@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.errors import ComicsError, Retry, Unauthorized
+from shared.errors import ComicsError, Reject, Retry, TooLarge, Unauthorized
 from shared.settings import Settings, settings
 from shared.store.db import row, rows, unit_of_work
 from shared.work.stages import database_url
@@ -31,6 +31,7 @@ from shared.work.stages import database_url
 log = logging.getLogger(__name__)
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 OPEN_PATHS = {"/health", "/health/ready", "/metrics"}
+BODY_LIMIT = 72 << 20  # bytes; a picture of 64 MiB and its form
 
 
 def create_app(service: str, routers: Sequence[APIRouter], *, lifespan: Lifespan | None = None) -> FastAPI:
@@ -44,14 +45,15 @@ def create_app(service: str, routers: Sequence[APIRouter], *, lifespan: Lifespan
         responses={
             422: {"description": "Not acceptable: says what was wrong and what to do", "model": Problem},
         },
-        dependencies=[Depends(authorised)],
     )
     meter = Meter(service)
+    app.add_middleware(Guarded)
     app.add_middleware(Measured, meter=meter)
     app.add_exception_handler(ComicsError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(sa.exc.OperationalError, _on_database)
+    app.add_exception_handler(sa.exc.DataError, _on_data)
     app.add_exception_handler(Exception, _on_bug)
     for router in routers:
         app.include_router(router)
@@ -73,16 +75,6 @@ def problem(request: Request, status: int, title: str, detail: str, **headers: s
     """An RFC 9457 response about this request."""
     body = Problem(title=title, status=status, detail=detail, instance=request.url.path)
     return JSONResponse(body.model_dump(), status, headers=headers or None, media_type="application/problem+json")
-
-
-async def authorised(request: Request) -> None:
-    """Every call needs the token when one is configured."""
-    token = settings().api_token
-    if token is None or request.url.path in OPEN_PATHS:
-        return
-    given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
-    if not hmac.compare_digest(given, token.get_secret_value().encode()):
-        raise Unauthorized("Send the header `Authorization: Bearer TOKEN` with the token of COMICS_API_TOKEN.")
 
 
 def current_settings() -> Settings:
@@ -162,6 +154,55 @@ class Measured:
             self.meter.add(scope["method"], route, status, time.perf_counter() - begun)
 
 
+class Guarded:
+    """ASGI middleware that answers before a body is read: no token, no call; and no body without end.
+
+    A comic may be as large as its own limit says; everything else is a form with one picture, or less.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        refusal = self._refusal(request)
+        if refusal is not None:
+            await problem(request, refusal.status, refusal.title, str(refusal))(scope, receive, send)
+            return
+        await self.app(scope, receive if self._unlimited(request) else self._counted(receive), send)
+
+    def _refusal(self, request: Request) -> Reject | None:
+        token = settings().api_token
+        if token is not None and request.url.path not in OPEN_PATHS:
+            given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
+            if not hmac.compare_digest(given, token.get_secret_value().encode()):
+                return Unauthorized("Send the header `Authorization: Bearer TOKEN` with the token of COMICS_API_TOKEN.")
+        length = request.headers.get("content-length", "0")
+        if not self._unlimited(request) and length.isdigit() and int(length) > BODY_LIMIT:
+            return TooLarge(f"The body is over the limit of {BODY_LIMIT:,} bytes.")
+        return None
+
+    def _unlimited(self, request: Request) -> bool:
+        return request.method == "POST" and request.url.path == "/comics"
+
+    def _counted(self, receive: Receive) -> Receive:
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > BODY_LIMIT:
+                raise TooLarge(f"The body is over the limit of {BODY_LIMIT:,} bytes.")
+            return message
+
+        return counted
+
+
 def _service_router(meter: Meter) -> APIRouter:
     router = APIRouter(tags=["service"])
 
@@ -208,6 +249,11 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
         error.status_code, str(error.detail)
     )
     return problem(request, error.status_code, str(error.detail), detail)
+
+
+async def _on_data(request: Request, error: Exception) -> JSONResponse:
+    log.info("refused by the database: %s", error)
+    return problem(request, 422, "Not acceptable", "A value holds characters or a size that cannot be stored.")
 
 
 async def _on_database(request: Request, error: Exception) -> JSONResponse:

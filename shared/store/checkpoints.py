@@ -38,7 +38,10 @@ def register(connection: sa.Connection, storage: Storage, kind: Kind, folder: Pa
         digest.update(f"{name}:{len(data)}:".encode() + data)
     sha256 = digest.hexdigest()
     key = f"checkpoints/{kind}-{sha256[:16]}"
-    storage.put_folder(key, files)
+    if not storage.put_folder(key, files):
+        # Somebody was here before, and in a bucket may have been killed midway; the key names the content.
+        for name, data in files.items():
+            storage.put_if_absent(f"{key}/{name}", data)
     found = row(
         connection,
         "INSERT INTO checkpoint (kind, sha256, key, config, origin) "

@@ -17,7 +17,6 @@ from shared.domain.pipeline import QUEUES, STAGES, Queue, services_of
 from shared.settings import settings
 
 log = logging.getLogger(__name__)
-SWEEP = "sweep"
 WAKEUPS = 12  # messages of one stage that may wait at once; more would wake nobody
 
 
@@ -42,14 +41,9 @@ def _configuration() -> dict[str, Any]:
         "worker_send_task_events": True,
         "task_send_sent_event": True,
         "worker_hijack_root_logger": False,
-        "beat_scheduler": "celery.beat:Scheduler",  # nothing to remember: the schedule is one line
-        "beat_schedule": {
-            SWEEP: {
-                "task": SWEEP,
-                "schedule": configured.sweep,
-                "options": {"queue": "io", "expires": configured.sweep},
-            }
-        },
+        "beat_scheduler": "shared.work.sweeper:Sweeper",
+        "beat_schedule": {"sweep": {"task": "sweep", "schedule": configured.sweep}},
+        "beat_max_loop_interval": configured.sweep,
     }
 
 

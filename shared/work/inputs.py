@@ -44,7 +44,9 @@ INPUTS: dict[str, str] = {
                ) AS inputs
         FROM page p JOIN checkpoint k ON k.kind = 'encoder' AND k.active
         WHERE {_OF_PAGE} AND p.layout_id IS NOT NULL
-          AND EXISTS (SELECT FROM job j WHERE j.stage = 'align' AND j.subject_id = p.id AND j.state = 'done')""",
+          AND NOT EXISTS (SELECT FROM panel n LEFT JOIN panel_text t ON t.panel_id = n.id
+                          WHERE n.layout_id = p.layout_id AND (t.panel_id IS NULL OR t.ocr_id IS DISTINCT FROM p.ocr_id
+                               OR t.vlm_id IS DISTINCT FROM p.vlm_id))""",
 }
 
 

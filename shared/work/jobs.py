@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from shared.domain.pipeline import STAGES, Stage
-from shared.errors import Blocked, Reject, Retry
+from shared.errors import Blocked, ComicsError, Reject, Retry
 from shared.settings import Settings
 from shared.store.db import rows
 from shared.work.inputs import configuration_of, inputs_of
@@ -20,6 +20,7 @@ from shared.work.inputs import configuration_of, inputs_of
 DUE = """attempt < max_attempts AND ((state = 'queued' AND not_before <= now())
          OR (state = 'running' AND lease_until < now()))"""
 BACKOFF = 5.0  # seconds before the second attempt, doubled for each further one
+PROBE = 60.0  # seconds before a blocked job is tried again, to see whether it is allowed meanwhile
 
 
 class Superseded(Exception):
@@ -79,8 +80,8 @@ def plan_following(
 ) -> dict[str, int]:
     """Plan what follows finished claims; how many jobs each following stage got, stages without any left out.
 
-    The caller holds the row locks of the subjects (`lock_subjects`): two stages that a third one waits for cannot both
-    finish unseen by each other.
+    Two stages that a third one waits for cannot both finish unseen by each other: each has just written its part into
+    the page's row (its active layout, its active reading), whose lock makes the later one wait and then see the other.
     """
     subjects = list({claim.subject_id for claim in claims})
     if stage.subject == "comic":
@@ -91,14 +92,6 @@ def plan_following(
         following.append(STAGES["read"])
     planned = {after.name: plan(connection, after, configured, subjects=subjects) for after in following}
     return {name: count for name, count in planned.items() if count}
-
-
-def lock_subjects(connection: sa.Connection, stage: Stage, claims: Sequence[Claim]) -> None:
-    """Lock the rows the claims are about, in id order so that two batches never deadlock."""
-    ids = sorted({claim.subject_id for claim in claims})
-    connection.execute(
-        sa.text(f"SELECT id FROM {stage.subject} WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"), {"ids": ids}
-    )
 
 
 def claim(
@@ -176,16 +169,22 @@ def fail(connection: sa.Connection, claim: Claim, error: Exception) -> str:
     """Record a failed attempt and say where the job went: `failed`, `queued` (again, later) or `blocked`.
 
     A `Reject` ends the job, `Blocked` gives the attempt back, everything else is tried again until the last attempt.
+    Only our own errors are public; of any other its kind is kept, and the log has the rest under the job's number.
     """
-    public = str(error) if isinstance(error, Reject | Retry | Blocked) else f"{type(error).__name__}: {error}"
+    public = str(error)
+    if not isinstance(error, ComicsError):
+        public = f"An unexpected {type(error).__name__}; the worker's log tells more under job {claim.job_id}."
+    wait = BACKOFF * 2 ** (claim.attempt - 1)
     if isinstance(error, Blocked):
-        state, change = "blocked", "state = 'blocked', attempt = attempt - 1, error = :error"
+        state, wait = "blocked", PROBE
+        change = "state = 'blocked', attempt = attempt - 1, error = :error, "
+        change += "not_before = now() + make_interval(secs => :wait)"
     elif isinstance(error, Reject) or claim.attempt >= claim.max_attempts:
         state, change = "failed", "state = 'failed', error = :error, finished_at = now()"
     else:
         state = "queued"
         change = "state = 'queued', error = :error, not_before = now() + make_interval(secs => :wait)"
-    wait = error.after if isinstance(error, Retry) else BACKOFF * 2 ** (claim.attempt - 1)
+        wait = error.after if isinstance(error, Retry) else wait
     _leave(connection, [claim], change, error=public[:2000], wait=wait)
     return state
 
@@ -210,21 +209,29 @@ def sweep_exhausted(connection: sa.Connection) -> list[Claim]:
     ]  # fmt: skip
 
 
-def unblock(connection: sa.Connection, stage: Stage, *, limit: int) -> int:
-    """Queue the oldest blocked jobs of a stage again. A few at a time: those that are let through pull the others."""
+def unblock(connection: sa.Connection, stage: Stage, *, limit: int, probing: bool = False) -> int:
+    """Queue the oldest blocked jobs of a stage again; how many.
+
+    `probing` takes some only when none of the stage was blocked lately: one finds out whether it is allowed meanwhile.
+    When it is, its end pulls the next batch, and so on.
+    """
+    waited = ""
+    if probing:
+        waited = "AND NOT EXISTS (SELECT FROM job WHERE stage = :stage AND state = 'blocked' AND not_before > now())"
     statement = (
         "UPDATE job SET state = 'queued', not_before = now() WHERE id IN "
-        "(SELECT id FROM job WHERE stage = :stage AND state = 'blocked' ORDER BY id LIMIT :limit "
+        f"(SELECT id FROM job WHERE stage = :stage AND state = 'blocked' {waited} ORDER BY id LIMIT :limit "
         "FOR UPDATE SKIP LOCKED)"
     )
     return connection.execute(sa.text(statement), {"stage": stage.name, "limit": limit}).rowcount
 
 
 def retry(connection: sa.Connection, *, job_id: int | None = None, comic_id: int | None = None) -> dict[str, int]:
-    """Queue failed jobs again with fresh attempts (the Retry button); how many of each stage."""
+    """Queue failed and blocked jobs again with fresh attempts (the Retry button); how many of each stage."""
     found = rows(
         connection,
-        "UPDATE job SET state = 'queued', attempt = 0, not_before = now(), finished_at = NULL WHERE state = 'failed' "
+        "UPDATE job SET state = 'queued', attempt = 0, not_before = now(), finished_at = NULL "
+        "WHERE state IN ('failed', 'blocked') "
         "AND (CAST(:job AS bigint) IS NULL OR id = :job) AND (CAST(:comic AS bigint) IS NULL OR comic_id = :comic) "
         "RETURNING stage",
         job=job_id,

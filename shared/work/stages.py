@@ -17,9 +17,9 @@ import sqlalchemy as sa
 
 from shared.domain.pipeline import STAGES, Stage
 from shared.settings import Settings, settings
-from shared.store.db import rows, unit_of_work
+from shared.store.db import unit_of_work
 from shared.work import jobs
-from shared.work.broker import SWEEP, WAKEUPS, app, wake
+from shared.work.broker import app, wake
 from shared.work.jobs import Claim, Superseded
 
 log = logging.getLogger(__name__)
@@ -93,6 +93,10 @@ def _work(data: Stage, handler: Handler, claims: Sequence[Claim], url: str, conf
                 wake(_settle(data, outcome, url, configured))
             except Superseded as late:
                 log.warning("a late write was refused: %s", late)
+            except Exception as error:  # storing failed: these jobs only, their siblings may be worth money
+                log.exception("storing %s failed for jobs %s", data.name, [claim.job_id for claim in ended])
+                for claim in ended:
+                    _fail(claim, error, url)
             for claim in ended:
                 open_claims.pop(claim.job_id, None)
     except Exception as error:  # the edge of a task: whatever a handler did not expect becomes the jobs' error
@@ -109,9 +113,9 @@ def _settle(data: Stage, outcome: Done | Failed, url: str, configured: Settings)
         _fail(outcome.claim, outcome.error, url)
         return {}
     with unit_of_work(url, durable=False) as connection:
-        jobs.lock_subjects(connection, data, outcome.claims)
         jobs.finish(connection, outcome.claims)  # first: a zombie must not even try to write
         outcome.store(connection)
+        jobs.unblock(connection, data, limit=data.batch)  # what was blocked for the same reason is allowed again
         return jobs.plan_following(connection, data, configured, outcome.claims)
 
 
@@ -144,16 +148,3 @@ def heartbeat(url: str, claims: Sequence[Claim], configured: Settings) -> Iterat
     finally:
         stop.set()
         thread.join()
-
-
-@app.task(name=SWEEP)  # type: ignore[untyped-decorator]
-def sweep() -> None:
-    """Fail exhausted jobs, unblock what is allowed again, and top up the wake-ups."""
-    url = database_url()
-    with unit_of_work(url) as connection:
-        for dead in jobs.sweep_exhausted(connection):
-            log.error("%s job %s failed: its worker died in attempt %s", dead.stage, dead.job_id, dead.attempt)
-        if rows(connection, "SELECT FROM budget WHERE limit_usd > spent_usd + held_usd"):
-            jobs.unblock(connection, STAGES["extract"], limit=WAKEUPS)
-        due = jobs.due(connection)
-    wake(due)

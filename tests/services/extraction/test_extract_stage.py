@@ -18,7 +18,8 @@ from shared.errors import Blocked, Conflict
 from shared.settings import Settings, settings
 from shared.store.blobs import put_blob, storage_of
 from shared.store.db import row, rows, unit_of_work
-from shared.work.stages import run_batch, sweep
+from shared.work.stages import run_batch
+from shared.work.sweeper import sweep
 from tests.equipment.fake_vlm import FakeVlm, expected_cost, fake_vlm
 from tests.equipment.rows import add_pages, execute, job_states, plan_stage
 
@@ -34,8 +35,8 @@ def vlm(tmp_path: Path) -> Iterator[FakeVlm]:
 
 @pytest.fixture
 def paying(configured: Settings, vlm: FakeVlm, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings with the fake server as the engine and a dollar to spend."""
-    return pay(monkeypatch, configured, vlm, "1")
+    """Settings with the fake server as the engine and ten dollars to spend."""
+    return pay(monkeypatch, configured, vlm, "10")
 
 
 def pay(monkeypatch: pytest.MonkeyPatch, configured: Settings, vlm: FakeVlm, budget: str, **more: str) -> Settings:
@@ -100,7 +101,7 @@ def test_every_page_is_asked_once_and_both_books_agree(paying: Settings, vlm: Fa
     costs = {record["request_id"]: Decimal(record["cost"]) for record in books}
     assert {call["request_id"]: call["cost_usd"] for call in kept} == costs
     assert budget(paying) == {
-        "limit_usd": Decimal(1), "spent_usd": 5 * expected_cost(PANELS), "held_usd": Decimal(0)
+        "limit_usd": Decimal(10), "spent_usd": 5 * expected_cost(PANELS), "held_usd": Decimal(0)
     }  # fmt: skip
     assert all(call["body"] for call in kept), "the raw answer is kept"
     with unit_of_work(str(paying.database_url)) as connection:
@@ -122,12 +123,12 @@ def test_nothing_is_planned_without_a_budget_and_nothing_twice_by_itself(paying:
 def test_an_order_asks_again_after_the_estimate_was_agreed_to(
     configured: Settings, vlm: FakeVlm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paying = pay(monkeypatch, configured, vlm, "1")
+    paying = pay(monkeypatch, configured, vlm, "10")
     add_drawn_pages(paying, 2)
     plan_stage(paying, "extract")
     work(paying)
     url = str(paying.database_url)
-    newer = pay(monkeypatch, configured, vlm, "1", COMICS_VLM_MODEL="newer/model")
+    newer = pay(monkeypatch, configured, vlm, "10", COMICS_VLM_MODEL="newer/model")
     with pytest.raises(Conflict, match="2 pages"):
         order_extractions(ExtractionOrder(pages=3), url, newer)
     assert order_extractions(ExtractionOrder(pages=2), url, newer) == {"planned": 2}
@@ -140,8 +141,9 @@ def test_an_order_asks_again_after_the_estimate_was_agreed_to(
 def test_the_budget_stops_the_stage_before_it_is_exceeded_and_lets_it_go_on_when_raised(
     configured: Settings, vlm: FakeVlm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Two worst cases of 0.05 fit; the real cost is far below, so that more pages follow until less than one is left.
-    paying = pay(monkeypatch, configured, vlm, "0.052", COMICS_VLM_CONCURRENCY="1")
+    # One worst case of 4,096 tokens for 12 USD a million fits; the real cost is far below, so that a second follows.
+    prices = {"COMICS_VLM_PROMPT_PRICE": "0", "COMICS_VLM_COMPLETION_PRICE": "12"}
+    paying = pay(monkeypatch, configured, vlm, "0.0515", COMICS_VLM_CONCURRENCY="1", **prices)
     add_drawn_pages(paying, 6)
     plan_stage(paying, "extract")
     work(paying)
@@ -151,16 +153,21 @@ def test_the_budget_stops_the_stage_before_it_is_exceeded_and_lets_it_go_on_when
     assert len(vlm.settled()) == 2
     money = budget(paying)
     assert money["spent_usd"] + money["held_usd"] <= money["limit_usd"]
+    execute(url, "UPDATE job SET not_before = now() WHERE state = 'blocked'")
     sweep()
+    assert job_states(url, "extract")["queued"] == 1, "one job finds out whether there is money now"
     work(paying)
     assert job_states(url, "extract") == {"done": 2, "blocked": 4}, "still nothing left"
+    sweep()
+    assert job_states(url, "extract") == {"done": 2, "blocked": 4}, "and it is not asked all the time"
     with unit_of_work(url) as connection:
         blocked = rows(connection, "SELECT attempt, error FROM job WHERE state = 'blocked'")
-        ledger.set_limit(connection, Decimal(1))
+        ledger.set_limit(connection, Decimal(10))
     assert all(job["attempt"] == 0 and "COMICS_VLM_BUDGET" in job["error"] for job in blocked)
+    execute(url, "UPDATE job SET not_before = now() WHERE state = 'blocked'")
     sweep()
     work(paying)
-    assert job_states(url, "extract") == {"done": 6}
+    assert job_states(url, "extract") == {"done": 6}, "the one that got through pulled the others"
 
 
 def test_a_paid_answer_is_used_when_storing_it_failed_the_first_time(
@@ -245,13 +252,13 @@ def test_refusals_block_or_fail_without_a_second_call_or_the_key(
         job = row(connection, "SELECT error FROM job")
     assert job is not None
     assert "sk-very-secret" not in job["error"]
-    assert budget(paying) == {"limit_usd": Decimal(1), "spent_usd": Decimal(0), "held_usd": Decimal(0)}
+    assert budget(paying) == {"limit_usd": Decimal(10), "spent_usd": Decimal(0), "held_usd": Decimal(0)}
 
 
 def test_one_task_keeps_as_many_calls_in_flight_as_allowed(
     configured: Settings, vlm: FakeVlm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paying = pay(monkeypatch, configured, vlm, "1", COMICS_VLM_CONCURRENCY="3")
+    paying = pay(monkeypatch, configured, vlm, "10", COMICS_VLM_CONCURRENCY="3")
     vlm.control(latency=0.2)
     add_drawn_pages(paying, 9)
     plan_stage(paying, "extract")

@@ -22,7 +22,7 @@ from shared.settings import Settings
 from shared.store.blobs import put_blob, storage_of
 from shared.store.checkpoints import activate
 from shared.store.db import row, rows, unit_of_work
-from shared.store.vectors import list_segments, write_segment
+from shared.store.vectors import PANEL, list_segments, write_segment
 from shared.work.stages import run_batch
 from tests.equipment.rows import add_pages, execute, job_states, plan_stage
 
@@ -45,7 +45,7 @@ def add_made_comic(configured: Settings, seed: int = 5, count: int = 3) -> list[
 
 
 def add_layout(configured: Settings, page_id: int, boxes: list[Box]) -> int:
-    """An active layout with some text, and the align job that made it."""
+    """An active layout whose panels are aligned and silent; its id."""
     url = str(configured.database_url)
     with unit_of_work(url) as connection:
         layout = row(
@@ -64,10 +64,10 @@ def add_layout(configured: Settings, page_id: int, boxes: list[Box]) -> int:
     execute(url, "UPDATE page SET layout_id = :l WHERE id = :p", l=layout["id"], p=page_id)
     execute(
         url,
-        "INSERT INTO job (stage, subject_id, comic_id, fingerprint, max_attempts, state) "
-        "SELECT 'align', p.id, p.comic_id, :l, 3, 'done' FROM page p WHERE p.id = :p",
-        l=str(layout["id"]), p=page_id,
-    )  # fmt: skip
+        "INSERT INTO panel_text (panel_id, literal, descriptive, normalised) "
+        "SELECT id, '', '', '' FROM panel WHERE layout_id = :l",
+        l=layout["id"],
+    )
     return int(layout["id"])
 
 
@@ -107,13 +107,11 @@ def test_a_new_segment_is_found_by_a_library_that_is_open(configured: Settings) 
     embed(configured)
     library = Library(configured)
     with unit_of_work(str(configured.database_url)) as connection:
-        library.refresh(connection)
-    before = len(library.index)
+        before = len(library.space(connection).index)
     add_made_comic(configured, seed=6, count=1)
     embed(configured)
     with unit_of_work(str(configured.database_url)) as connection:
-        library.refresh(connection)
-    assert len(library.index) > before
+        assert len(library.space(connection).index) > before
 
 
 def test_panels_of_an_inactive_layout_are_not_found(configured: Settings) -> None:
@@ -141,8 +139,8 @@ def test_another_active_encoder_means_another_index_and_never_a_mixture(configur
     url = str(configured.database_url)
     library = Library(configured)
     with unit_of_work(url) as connection:
-        library.refresh(connection)
-        assert len(library.index) > 0
+        old = library.space(connection)
+        assert len(old.index) > 0
         other = row(
             connection,
             "INSERT INTO checkpoint (kind, sha256, key, config, origin) "
@@ -150,13 +148,13 @@ def test_another_active_encoder_means_another_index_and_never_a_mixture(configur
         )
         assert other is not None
         activate(connection, "encoder", other["id"])
-        library.refresh(connection)
-        assert len(library.index) == 0
+        assert len(library.space(connection).index) == 0
     embed(configured)
     with unit_of_work(url) as connection:
-        library.refresh(connection)
-        assert library.checkpoint_id == other["id"]
-        assert len(library.index) > 0
+        new = library.space(connection)
+        assert new.checkpoint_id == other["id"]
+        assert len(new.index) > 0
+        assert old.checkpoint_id != new.checkpoint_id, "who still holds the old space keeps its encoder and vectors"
 
 
 def test_a_query_needs_something_to_ask_by(configured: Settings) -> None:
@@ -181,7 +179,7 @@ def test_words_of_every_script_find_their_panel(configured: Settings) -> None:
     for panel, text in zip(panels, texts, strict=False):
         execute(
             str(configured.database_url),
-            "INSERT INTO panel_text (panel_id, literal, descriptive, normalised) VALUES (:p, :t, '', :n)",
+            "UPDATE panel_text SET literal = :t, normalised = :n WHERE panel_id = :p",
             p=panel, t=text, n=normalise(text),
         )  # fmt: skip
     library = Library(configured)
@@ -214,13 +212,7 @@ def test_a_configured_text_model_adds_a_text_branch_and_makes_vectors_depend_on_
     embed(configured)
     library, first = Library(configured), panel_ids(configured)[0]
     with unit_of_work(url) as connection:
-        library.refresh(connection)
-    silent = library.index.vector(0, first)
-    execute(
-        url,
-        "INSERT INTO panel_text (panel_id, literal, descriptive, normalised) VALUES (:p, 'A dragon!', '', 'a dragon')",
-        p=first,
-    )
+        silent = library.space(connection).index.vector(PANEL, first)
     with unit_of_work(url) as connection:
         made = row(
             connection,
@@ -229,10 +221,11 @@ def test_a_configured_text_model_adds_a_text_branch_and_makes_vectors_depend_on_
         )
     assert made is not None
     execute(url, "UPDATE page SET ocr_id = :e WHERE id = :p", e=made["id"], p=made["page_id"])
+    assert plan_stage(configured, "embed") == 0, "not before the new reading is aligned"
+    execute(url, "UPDATE panel_text SET literal = 'A dragon!', ocr_id = :e", e=made["id"])
     embed(configured)
     with unit_of_work(url) as connection:
-        library.refresh(connection)
-    spoken = library.index.vector(0, first)
+        spoken = library.space(connection).index.vector(PANEL, first)
     assert silent is not None
     assert spoken is not None
     assert float(np.dot(silent, spoken)) < 0.999
@@ -253,3 +246,17 @@ def test_a_segment_that_was_never_registered_is_an_orphan_and_goes(configured: S
         assert remove_orphans(connection, configured) == 1
         assert remove_orphans(connection, configured) == 0
     assert list_segments(storage) == registered
+
+
+def test_a_damaged_segment_is_counted_and_takes_only_its_own_pages_away(configured: Settings) -> None:
+    prepare(configured)
+    for seed in (5, 6):
+        add_made_comic(configured, seed=seed, count=1)
+        embed(configured)
+    storage = storage_of(configured)
+    victim = sorted(list_segments(storage))[0]
+    storage.delete(f"segments/{victim}/zarr.json")
+    with unit_of_work(str(configured.database_url)) as connection:
+        space = Library(configured).space(connection)
+    assert space.damaged == [victim]
+    assert len(space.index) > 0

@@ -17,7 +17,7 @@ from services.processes import wait_until
 from shared.settings import Settings
 from shared.store.db import row, unit_of_work
 from shared.work.broker import wake
-from shared.work.stages import sweep
+from shared.work.sweeper import sweep
 from tests.equipment.rows import add_pages, job_states, plan_stage
 
 READER = Path(__file__).parents[2] / "equipment" / "reader_worker.py"
