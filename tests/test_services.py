@@ -65,6 +65,22 @@ def test_every_call_needs_the_token_once_one_is_set(monkeypatch: pytest.MonkeyPa
     assert "secret-token" not in client.get("/comics").text
 
 
+@pytest.mark.usefixtures("configured")
+def test_a_stranger_cannot_even_send_a_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastapi.testclient import TestClient
+
+    from services.detection.api import app
+    from shared.http.app import BODY_LIMIT
+    from shared.settings import settings
+
+    client = TestClient(app)
+    assert client.post("/detect", content=b"x", headers={"Content-Length": str(BODY_LIMIT + 1)}).status_code == 413
+    monkeypatch.setenv("COMICS_API_TOKEN", "secret-token")
+    settings.cache_clear()
+    assert client.post("/detect", files={"file": ("a.jpg", b"x")}).status_code == 401
+    assert client.get("/docs").status_code == 401
+
+
 def test_a_missing_database_is_a_clear_503(monkeypatch: pytest.MonkeyPatch) -> None:
     from fastapi.testclient import TestClient
 

@@ -91,3 +91,27 @@ def _database(home: Path) -> str:
 
 def _is_postmaster(pid: int) -> bool:
     return b"/bin/postgres\0-D" in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_a_child_that_dies_is_started_again_and_beat_finds_work_nobody_was_woken_for(home: Path) -> None:
+    installation = start(home)
+    try:
+        worker = installation.children()["worker-cpu"]
+        os.killpg(worker, signal.SIGKILL)
+        assert wait_until(lambda: installation.children()["worker-cpu"] != worker, seconds=30)
+        with psycopg.connect(_database(home)) as connection:
+            # A comic whose file is gone: its job can only fail, but for that somebody has to take it.
+            connection.execute(
+                "WITH c AS (INSERT INTO comic (sha256, file_name, title, size, media_type) "
+                "VALUES (repeat('0', 64), 'gone.cbz', 'gone', 1, 'application/zip') RETURNING id) "
+                "INSERT INTO job (stage, subject_id, comic_id, fingerprint, max_attempts) "
+                "SELECT 'ingest', id, id, 'x', 3 FROM c"
+            )
+        with installation.client() as client:
+            assert wait_until(lambda: client.status().failed == 1, seconds=60)
+            comic = next(client.comics())
+        assert comic.state == "failed"
+        assert comic.error
+        assert str(home) not in comic.error
+    finally:
+        stop(installation)

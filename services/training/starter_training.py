@@ -34,7 +34,7 @@ from shared.nn.layout_features import LayoutFeatures
 
 HELD_OUT = 900_000_000  # page seeds from here on are never trained on
 PIECE = ViewSettings()
-WHOLE = ViewSettings(area=(0.75, 1.0), aspect=(0.85, 1.18))
+WHOLE = ViewSettings(area=(0.75, 1.0), aspect=(0.85, 1.18), grey=0.05)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Plan:
     """Everything that decides the result of a run."""
 
     seed: int = 0
-    steps: int = 420
+    steps: int = 320
     panels: int = 128
     long_side: int = 768
     rate: float = 2e-3

@@ -19,8 +19,8 @@ class ViewSettings:
     Pictures are never mirrored: which way figures face and who stands left is part of a panel.
     """
 
-    area: tuple[float, float] = (0.3, 1.0)
-    aspect: tuple[float, float] = (0.65, 1.55)
+    area: tuple[float, float] = (0.22, 1.0)
+    aspect: tuple[float, float] = (0.6, 1.67)
     loose: float = 0.3  # the box is too large: some gutter and neighbour is seen
     loose_by: float = 0.1
     small: float = 0.3
@@ -28,7 +28,7 @@ class ViewSettings:
     blur: float = 0.2
     jpeg: float = 0.3
     colours: float = 0.8
-    grey: float = 0.15
+    grey: float = 0.2
     rotate: float = 0.25
     degrees: float = 4.0
 
@@ -97,13 +97,15 @@ def _rotated(
 
 
 def _recoloured(rng: np.random.Generator, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Another scanner's colours: contrast, brightness, gamma, saturation and a cast; at times inked darker or faded."""
-    level = pixels / 255
-    level = np.clip(level, 0, 1) ** np.float32(np.exp(rng.normal(0, 0.25)))
+    """Another scanner's colours: gamma, saturation, contrast, brightness, a cast, at times noise.
+
+    Mild on purpose: what varies here is what "panels like this one" will not look at.
+    """
+    level = (pixels / 255) ** np.float32(np.exp(rng.normal(0, 0.22)))
     grey = level.mean(axis=2, keepdims=True)
-    level = grey + (level - grey) * np.float32(np.clip(np.exp(rng.normal(0, 0.3)), 0, 1.8))
-    level = (level - 0.5) * np.float32(np.exp(rng.normal(0, 0.2))) + 0.5 + np.float32(rng.normal(0, 0.07))
-    level = level * np.exp(rng.normal(0, 0.08, 3)).astype(np.float32)
+    level = grey + (level - grey) * np.float32(np.clip(np.exp(rng.normal(0, 0.2)), 0, 1.6))
+    level = (level - 0.5) * np.float32(np.exp(rng.normal(0, 0.18))) + 0.5 + np.float32(rng.normal(0, 0.06))
+    level = level * np.exp(rng.normal(0, 0.045, 3)).astype(np.float32)
     if rng.random() < 0.3:
         level = level + rng.normal(0, rng.uniform(0.005, 0.05), level.shape).astype(np.float32)
     return np.asarray(level * 255, np.float32)

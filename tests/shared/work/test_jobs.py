@@ -1,7 +1,7 @@
 """The job table's own guarantees, without any worker process."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from shared.store.db import row, unit_of_work
 from shared.work import jobs
 from shared.work.broker import WAKEUPS, messages, wake
 from shared.work.jobs import Claim, Superseded
-from shared.work.stages import Done, run_batch
+from shared.work.stages import Done, Failed, run_batch
 from shared.work.sweeper import sweep
 from tests.equipment.rows import add_pages, execute, job_states, plan_stage
 
@@ -182,6 +182,49 @@ def test_outputs_and_the_finished_mark_are_one_transaction(configured: Settings)
     assert job["state"] == "queued"
     assert "OSError" in job["error"]
     assert "disk is full" not in job["error"], "internal text is for the log"
+
+
+def test_a_failed_store_concerns_its_own_job_and_no_sibling(configured: Settings) -> None:
+    url = str(configured.database_url)
+    add_pages(url, 4)
+    plan_stage(configured, "read")
+    worked: list[int] = []
+
+    def handler(claims: Sequence[Claim]) -> Iterator[Done]:
+        for number, claim in enumerate(claims):
+            yield Done([claim], keep if number else fails)
+            worked.append(number)
+
+    def fails(_: object) -> None:
+        raise OSError("the disk is full")
+
+    run_batch(READ, handler)
+    assert worked == [0, 1, 2, 3]
+    assert job_states(url, "read") == {"queued": 1, "done": 3}
+
+
+def test_what_was_blocked_by_a_passing_fault_goes_on_by_itself(configured: Settings) -> None:
+    url = str(configured.database_url)
+    add_pages(url, 9)
+    plan_stage(configured, "read")
+    refused = [Blocked("the storage refuses access")]
+
+    def handler(claims: Sequence[Claim]) -> Iterator[Done | Failed]:
+        for claim in claims:
+            yield Failed(claim, refused[0]) if refused else Done([claim], keep)
+
+    while run_batch(READ, handler):
+        pass
+    assert job_states(url, "read") == {"blocked": 9}
+    sweep()
+    assert job_states(url, "read") == {"blocked": 9}, "not all the time"
+    refused.clear()
+    execute(url, "UPDATE job SET not_before = now() - interval '1 second'")
+    sweep()
+    assert job_states(url, "read") == {"blocked": 8, "queued": 1}, "one finds out"
+    while run_batch(READ, handler):
+        pass
+    assert job_states(url, "read") == {"done": 9}, "and pulls the others"
 
 
 def test_errors_decide_where_a_job_goes(configured: Settings) -> None:
