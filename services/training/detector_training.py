@@ -21,13 +21,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.models.detection import FasterRCNN
 
 from services.training.generators.pages import make_page
-from shared.nn.detector import (
-    DetectorConfig,
-    build_detector,
-    fitted_size,
-    save_detector,
-    write_durably,
-)  # fmt: skip
+from shared.nn.detector import DetectorConfig, build_detector, fitted_size, save_detector
+from shared.nn.files import write_durably
 
 Target = dict[str, Tensor]
 STATE = "state.safetensors"

@@ -30,6 +30,7 @@ from services.training.views import ViewSettings, view
 from shared.domain.schema import Box
 from shared.nn.encoder import Encoder, PanelInput, build_encoder, load_encoder, normalised, save_encoder
 from shared.nn.encoder_config import EncoderConfig
+from shared.nn.files import write_durably
 from shared.nn.layout_features import LayoutFeatures
 
 HELD_OUT = 900_000_000  # page seeds from here on are never trained on
@@ -199,9 +200,8 @@ def _save_state(work: Path, plan: Plan, step: int, encoder: Encoder, optimiser: 
     tensors = {f"net.{name}": value.contiguous() for name, value in encoder.net.state_dict().items()}
     for number, moments in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{name}": value.contiguous() for name, value in moments.items()}
-    partial = work / ".state.part"
-    safetensors.torch.save_file(tensors, partial, metadata={"plan": _identity(plan, encoder), "step": str(step)})
-    partial.replace(work / "state.safetensors")
+    metadata = {"plan": _identity(plan, encoder), "step": str(step)}
+    write_durably(work / "state.safetensors", safetensors.torch.save(tensors, metadata=metadata))
 
 
 def _resume(work: Path, plan: Plan, encoder: Encoder, optimiser: torch.optim.AdamW) -> int:

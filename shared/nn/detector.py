@@ -6,7 +6,6 @@ Classes are `OBJECT_LABELS`; a label's index is its position + 1, 0 is backgroun
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +27,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from shared.domain.schema import OBJECT_LABELS, Box, DetectedObject
 from shared.errors import Reject
+from shared.nn.files import write_durably
 
 WEIGHTS = "detector.safetensors"
 CONFIG = "config.json"
@@ -245,16 +245,6 @@ def _objects(
         name: Any = config.labels[label - 1]
         made.append(DetectedObject(label=name, box=Box(x0, y0, x1 - x0, y1 - y0), score=min(1.0, score)))
     return sorted(made, key=lambda o: -o.score)
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Replaces a file in one step: after a crash it holds the old content or the new, never half of one."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def save_detector(folder: Path, model: FasterRCNN, config: DetectorConfig) -> None:

@@ -11,7 +11,6 @@ put behind the same calls. A checkpoint is a folder: `config.json` (a Manifest),
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +30,7 @@ from shared.errors import Reject
 from shared.nn import backbones
 from shared.nn.encoder_branches import BackboneBranch, ConvBranch, Fusion, LayoutBranch, TextBranch
 from shared.nn.encoder_config import EncoderConfig, ImageConfig, Manifest, Modality
+from shared.nn.files import write_durably
 from shared.nn.layout_features import LAYOUT_FEATURES, LayoutFeatures
 
 Vectors = NDArray[np.float32]
@@ -214,8 +214,8 @@ def save_encoder(folder: Path, encoder: Encoder, *, about: Mapping[str, Any] | N
     )
     if encoder._tokenizer is not None:
         encoder._tokenizer.save_pretrained(folder / TOKENIZER_FOLDER)
-    _write(folder / WEIGHTS_FILE, data)
-    _write(folder / CONFIG_FILE, (json.dumps(manifest.model_dump(mode="json"), indent=2) + "\n").encode())
+    write_durably(folder / WEIGHTS_FILE, data)
+    write_durably(folder / CONFIG_FILE, (json.dumps(manifest.model_dump(mode="json"), indent=2) + "\n").encode())
     return manifest
 
 
@@ -297,15 +297,3 @@ def _said(text: str | None) -> bool:
 
 def _unit(vector: Vectors) -> Vectors:
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
