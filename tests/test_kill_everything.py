@@ -37,6 +37,7 @@ def test_no_page_is_lost_and_no_answer_is_paid_twice(tmp_path: Path, home: Path)
             "COMICS_VLM_MODEL": "fake/reader",
             "COMICS_VLM_BUDGET": "50",
             "COMICS_VLM_CONCURRENCY": str(CONCURRENCY),
+            "READ": "boxes",  # reading whole pages is most of the time and none of the point
         }
         first = start(home, environment)
         with first.client() as client:
