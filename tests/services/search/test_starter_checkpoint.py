@@ -69,12 +69,12 @@ QUERIES: dict[str, tuple[Callable[[Picture, Box], Picture], float]] = {
     "small": (lambda page, box: through(Image.fromarray(cut_panel(page, box)), side=48), 1.0),
     "grey": (lambda page, box: through(Image.fromarray(cut_panel(page, box)), grey=True), 0.9),
     "badly compressed": (lambda page, box: through(Image.fromarray(cut_panel(page, box)), quality=12), 1.0),
-    "its left two thirds": (lambda page, box: cut_panel(page, part(box, 0.0, 0.05, 0.66, 0.95)), 0.8),
+    "its left two thirds": (lambda page, box: cut_panel(page, part(box, 0.0, 0.05, 0.66, 0.95)), 0.72),
     "a small grey piece": (
         lambda page, box: through(
             Image.fromarray(cut_panel(page, part(box, 0.12, 0.08, 0.9, 0.8))), side=90, grey=True, quality=30
         ),
-        0.7,
+        0.8,
     ),
 }
 
