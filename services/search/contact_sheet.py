@@ -4,11 +4,9 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-Picture = NDArray[np.uint8]
+from shared.domain.pictures import Picture
 
 _PAPER, _CARD, _INK, _SOFT, _LINE, _ACCENT = "#f4f2ee", "#ffffff", "#1f2328", "#6b7280", "#dedad2", "#b4452f"
 _MARGIN, _GAP, _PAD = 48, 20, 14

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.search.panel_images import cut_panel, open_picture
+from shared.domain.pictures import crop, decode
 from shared.domain.schema import Box
 from shared.nn.encoder import Encoder, PageInput, PanelInput, load_encoder
 from shared.nn.layout_features import LayoutFeatures
@@ -32,7 +32,7 @@ def panels(samples: Path) -> list[tuple[Picture, Box, LayoutFeatures]]:
     found = []
     for entry in truth["images"]:
         name = entry["file_name"]
-        page = open_picture((samples / "pepper-carrot-ep17" / name).read_bytes(), name=name)
+        page = decode((samples / "pepper-carrot-ep17" / name).read_bytes(), name=name)
         boxes = [Box(*one["bbox"]) for one in truth["annotations"] if one["image_id"] == entry["id"]]
         for position, box in enumerate(boxes):
             found.append((page, box, LayoutFeatures(box, page.shape[1], page.shape[0], position, len(boxes))))
@@ -42,7 +42,7 @@ def panels(samples: Path) -> list[tuple[Picture, Box, LayoutFeatures]]:
 
 @pytest.fixture(scope="module")
 def fused(starter: Encoder, panels: list[tuple[Picture, Box, LayoutFeatures]]) -> NDArray[np.float32]:
-    return starter.encode([PanelInput(crop=cut_panel(page, box), layout=layout) for page, box, layout in panels])
+    return starter.encode([PanelInput(crop=crop(page, box), layout=layout) for page, box, layout in panels])
 
 
 def part(box: Box, left: float, top: float, right: float, bottom: float) -> Box:
@@ -63,16 +63,16 @@ def through(image: Image.Image, *, side: int | None = None, grey: bool = False, 
 
 
 QUERIES: dict[str, tuple[Callable[[Picture, Box], Picture], float]] = {
-    "the whole panel": (lambda page, box: cut_panel(page, box), 1.0),
-    "four fifths of it": (lambda page, box: cut_panel(page, part(box, 0.05, 0.1, 0.95, 0.98)), 1.0),
-    "with gutter and neighbours": (lambda page, box: cut_panel(page, part(box, -0.08, -0.08, 1.08, 1.08)), 0.9),
-    "small": (lambda page, box: through(Image.fromarray(cut_panel(page, box)), side=48), 1.0),
-    "grey": (lambda page, box: through(Image.fromarray(cut_panel(page, box)), grey=True), 0.9),
-    "badly compressed": (lambda page, box: through(Image.fromarray(cut_panel(page, box)), quality=12), 1.0),
-    "its left two thirds": (lambda page, box: cut_panel(page, part(box, 0.0, 0.05, 0.66, 0.95)), 0.72),
+    "the whole panel": (lambda page, box: crop(page, box), 1.0),
+    "four fifths of it": (lambda page, box: crop(page, part(box, 0.05, 0.1, 0.95, 0.98)), 1.0),
+    "with gutter and neighbours": (lambda page, box: crop(page, part(box, -0.08, -0.08, 1.08, 1.08)), 0.9),
+    "small": (lambda page, box: through(Image.fromarray(crop(page, box)), side=48), 1.0),
+    "grey": (lambda page, box: through(Image.fromarray(crop(page, box)), grey=True), 0.9),
+    "badly compressed": (lambda page, box: through(Image.fromarray(crop(page, box)), quality=12), 1.0),
+    "its left two thirds": (lambda page, box: crop(page, part(box, 0.0, 0.05, 0.66, 0.95)), 0.72),
     "a small grey piece": (
         lambda page, box: through(
-            Image.fromarray(cut_panel(page, part(box, 0.12, 0.08, 0.9, 0.8))), side=90, grey=True, quality=30
+            Image.fromarray(crop(page, part(box, 0.12, 0.08, 0.9, 0.8))), side=90, grey=True, quality=30
         ),
         0.8,
     ),
@@ -97,7 +97,7 @@ def test_likeness_follows_the_picture_not_the_layout(
     elsewhere = [layout for _, _, layout in panels[7:] + panels[:7]]
     moved = starter.encode(
         [
-            PanelInput(crop=cut_panel(page, box), layout=where)
+            PanelInput(crop=crop(page, box), layout=where)
             for (page, box, _), where in zip(panels, elsewhere, strict=True)
         ]
     )
@@ -109,7 +109,7 @@ def test_a_whole_page_finds_its_own_page(starter: Encoder, panels: list[tuple[Pi
     for panel in panels:
         pages.setdefault(id(panel[0]), []).append(panel)
     inputs = [
-        PageInput(group[0][0], [PanelInput(crop=cut_panel(page, box), layout=layout) for page, box, layout in group])
+        PageInput(group[0][0], [PanelInput(crop=crop(page, box), layout=layout) for page, box, layout in group])
         for group in pages.values()
     ]
     stored = np.stack([vectors.page for vectors in starter.encode_pages(inputs)])

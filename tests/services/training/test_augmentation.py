@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.training.views import ViewSettings, view
+from services.training.augmentation import ViewSettings, view
 from shared.domain.schema import Box
 
 QUIET = ViewSettings(area=(1, 1), aspect=(1, 1), loose=0, small=0, blur=0, jpeg=0, colours=0, grey=0, rotate=0)
