@@ -28,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ComicsError as error:
         print(f"comics: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever read our lines has enough of them, as `head` does
+        sys.stdout = None  # or Python would try to flush it at the end
+        return 0
     except KeyboardInterrupt:
         print("\nstopped; the server goes on", file=sys.stderr)
         return 130

@@ -1,0 +1,72 @@
+"""The command line's own manners; what it does with a server is tested with the main job."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.cli import bar, main, parser
+from shared.domain.answers import Progress, StageCounts
+from shared.domain.schema import Box
+from shared.settings import settings
+from tests.bench.detection_truth import read_truth, score_panels
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_help_answers_for_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("up", "add", "status", "search", "show", "detect", "migrate", "worker"):
+        with pytest.raises(SystemExit) as ended:
+            parser().parse_args([command, "--help"])
+        assert ended.value.code == 0
+        assert command in capsys.readouterr().out
+
+
+def test_without_a_server_it_says_how_to_start_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMICS_SERVER", "http://127.0.0.1:1")
+    settings.cache_clear()
+    assert main(["search", "witches"]) == 1
+    settings.cache_clear()
+    assert "comics up" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    code = (
+        "import sys; from services import cli; cli._status = lambda *_: [print('x' * 99) for _ in range(99999)] and 0;"
+    )
+    code += "sys.exit(cli.main(['status']))"
+    command = f'{sys.executable} -c "{code}" | head -n 1; exit ${{PIPESTATUS[0]}}'
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+def test_the_bar_shows_counts_rate_and_what_is_left() -> None:
+    stages = {"ingest": StageCounts(done=1), "read": StageCounts(queued=6, running=2, failed=1)}
+    line = bar(Progress(stages=stages, total=10, ended=2, failed=1, finished=False), rate=2.0)
+    assert "2/10" in line
+    assert "4 s left" in line
+    assert "read:8" in line
+    assert "failed:1" in line
+
+
+@pytest.mark.timeout(120)
+def test_detect_writes_panels_in_reading_order_without_a_server(samples: Path, tmp_path: Path) -> None:
+    out = tmp_path / "panels.json"
+    folder = samples / "pepper-carrot-ep17"
+    command = [sys.executable, "-m", "services.cli", "detect", str(folder), "--direction", "ltr", "--out", str(out)]
+    done = subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    assert list(found) == [f"page{number}.jpg" for number in range(1, 9)]
+    assert all(len(box) == 4 for boxes in found.values() for box in boxes)
+    truth = read_truth(folder / "ground_truth_coco.json")
+    score = score_panels(truth, {name: [Box(*box) for box in boxes] for name, boxes in found.items()})
+    assert score.matched >= 28
+    assert score.false <= 1
+    assert score.ordered == score.pages
