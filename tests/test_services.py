@@ -65,6 +65,20 @@ def test_every_call_needs_the_token_once_one_is_set(monkeypatch: pytest.MonkeyPa
     assert "secret-token" not in client.get("/comics").text
 
 
+def test_a_picture_is_detected_and_kept_nowhere(configured: Settings, samples: Path) -> None:
+    from fastapi.testclient import TestClient
+
+    from services.detection.api import app
+
+    prepare(configured)
+    page = samples / "pepper-carrot-ep17" / "page3.jpg"
+    with page.open("rb") as file:
+        answer = TestClient(app).post("/detect", files={"file": ("page3.jpg", file)})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["panels"]) == 4
+    assert TestClient(app).post("/detect", files={"file": ("a.jpg", b"no image")}).status_code == 422
+
+
 @pytest.mark.usefixtures("configured")
 def test_a_stranger_cannot_even_send_a_body(monkeypatch: pytest.MonkeyPatch) -> None:
     from fastapi.testclient import TestClient

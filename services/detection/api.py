@@ -1,28 +1,23 @@
 """REST of layouts and panels: `/layouts`, `/panels`, and `/detect` for a picture that is kept nowhere."""
 
 import io
-from functools import cache
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, File, Path, Query, Response, UploadFile
 from PIL import Image
 
 from services.detection.views import layouts_of, panel_of, provenance_of
 from shared.domain.answers import LayoutView, PanelView, Provenance
-from shared.domain.pictures import crop, decode
+from shared.domain.pictures import MOST_BYTES, crop, decode, decode_sent
 from shared.domain.schema import Direction, PagePanels
-from shared.errors import NotFound, TooLarge
+from shared.errors import NotFound
 from shared.http.app import Configured, Database, create_app
 from shared.store import checkpoints
 from shared.store.blobs import get_blob, storage_of
 from shared.store.db import row, unit_of_work
 
-if TYPE_CHECKING:
-    from services.detection.detector import Detector
-
 router = APIRouter()
 Id = Annotated[int, Path(ge=1, description="id")]
-PICTURE_LIMIT = 64 << 20  # bytes of one uploaded picture
 
 
 @router.get("/layouts", tags=["layouts"], summary="All layouts of a page, the active one first")
@@ -79,15 +74,6 @@ def get_panel_image(
     return Response(buffer.getvalue(), media_type="image/webp", headers=headers)
 
 
-@cache
-def _detector(key: str, configured: Configured) -> "Detector":
-    # On first use: torch takes seconds to load, and most calls here only read tables.
-    from services.detection.detector import Detector
-    from shared.nn.device import pick_device
-
-    return Detector(checkpoints.local_folder(storage_of(configured), key), device=pick_device(configured.device))
-
-
 @router.post("/detect", tags=["detect"], summary="Panels of a picture that is kept nowhere")
 def detect(
     url: Database,
@@ -96,15 +82,14 @@ def detect(
     direction: Literal["ltr", "rtl", "auto"] = "auto",
 ) -> PagePanels:
     """Panels in reading order and the other objects seen, with real scores."""
-    data = file.file.read(PICTURE_LIMIT + 1)
-    name = file.filename or "the picture"
-    if len(data) > PICTURE_LIMIT:
-        raise TooLarge(f"{name} is over the limit of {PICTURE_LIMIT:,} bytes; make it smaller")
+    data = file.file.read(MOST_BYTES + 1)
     with unit_of_work(url) as connection:
         checkpoint = checkpoints.active(connection, "detector")
-    image = decode(data, name=name)
+    from services.detection.tasks import loaded  # loads torch, which takes seconds; most calls here only read tables
+
+    image = decode_sent(data, name=file.filename or "the picture")
     way: Direction | Literal["auto"] = "auto" if direction == "auto" else Direction(direction)
-    return _detector(checkpoint["key"], configured).detect([image], direction=way)[0]
+    return loaded(checkpoint["key"], configured.device).detect([image], direction=way)[0]
 
 
 app = create_app("detection", [router])

@@ -12,15 +12,14 @@ from starlette.datastructures import UploadFile
 from services.search.library import Library
 from services.search.queries import search
 from shared.domain.answers import EmbeddingStatus, SearchAnswer, SearchRequest
-from shared.domain.pictures import Picture, decode
-from shared.errors import Reject, TooLarge
+from shared.domain.pictures import MOST_BYTES, Picture, decode_sent
+from shared.errors import Reject
 from shared.http.app import Configured, Database, create_app
 from shared.settings import Settings
 from shared.store.db import row, unit_of_work
 from shared.store.vectors import PAGE, PANEL
 
 router = APIRouter()
-PICTURE_LIMIT = 64 << 20  # bytes of one uploaded picture
 BODY = {
     "requestBody": {
         "required": True,
@@ -117,11 +116,8 @@ async def _read(request: Request) -> tuple[SearchRequest, Picture | None]:
 
 
 async def _picture(file: UploadFile) -> Picture:
-    data = await file.read(PICTURE_LIMIT + 1)
-    name = file.filename or "the picture"
-    if len(data) > PICTURE_LIMIT:
-        raise TooLarge(f"{name} is over the limit of {PICTURE_LIMIT:,} bytes; make it smaller")
-    return await run_in_threadpool(decode, data, name=name)
+    data = await file.read(MOST_BYTES + 1)
+    return await run_in_threadpool(decode_sent, data, name=file.filename or "the picture")
 
 
 app = create_app("search", [router])

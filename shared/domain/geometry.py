@@ -51,10 +51,3 @@ def clip(box: Box, width: float, height: float) -> Box:
     x, y = min(max(box.x, 0.0), width), min(max(box.y, 0.0), height)
     right, bottom = min(max(box.right, 0.0), width), min(max(box.bottom, 0.0), height)
     return Box(x, y, max(0.0, right - x), max(0.0, bottom - y))
-
-
-def distance(point: tuple[float, float], box: Box) -> float:
-    """Pixels from a point to the nearest edge of a box; 0 inside."""
-    dx = max(box.x - point[0], 0.0, point[0] - box.right)
-    dy = max(box.y - point[1], 0.0, point[1] - box.bottom)
-    return float(np.hypot(dx, dy))

@@ -12,6 +12,7 @@ from shared.errors import Reject, TooLarge
 
 Picture = NDArray[np.uint8]
 MOST_PIXELS = 100_000_000
+MOST_BYTES = 64 << 20  # of one picture that somebody sends with a query
 # What Pillow raises for damaged EXIF data; the picture itself is whole.
 BROKEN_EXIF = (SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, struct.error)
 
@@ -34,6 +35,13 @@ def decode(content: bytes, *, name: str = "the image") -> Picture:
         raise Reject(f"{name} is not an image this program can read; convert it to PNG or JPEG") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise Reject(f"{name} is damaged or cut off; export it again from its source") from error
+
+
+def decode_sent(content: bytes, *, name: str) -> Picture:
+    """`decode` for a picture that somebody sent, of which `MOST_BYTES + 1` were read; `TooLarge` over `MOST_BYTES`."""
+    if len(content) > MOST_BYTES:
+        raise TooLarge(f"{name} is over the limit of {MOST_BYTES:,} bytes; make it smaller")
+    return decode(content, name=name)
 
 
 def upright(image: Image.Image) -> Picture:

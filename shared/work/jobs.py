@@ -94,9 +94,7 @@ def plan_following(
     return {name: count for name, count in planned.items() if count}
 
 
-def claim(
-    connection: sa.Connection, stage: Stage, *, owner: str, lease: float, limit: int | None = None
-) -> list[Claim]:
+def claim(connection: sa.Connection, stage: Stage, *, owner: str, lease: float) -> list[Claim]:
     """Take the oldest due jobs of a stage: up to a batch of first attempts, or one later attempt alone.
 
     A page that kills its worker is thereby alone from its second attempt on and cannot use up its siblings' attempts.
@@ -114,15 +112,14 @@ def claim(
     if not first:
         return []
     ids = [first[0]["id"]]
-    batch = min(stage.batch, limit or stage.batch)
-    if first[0]["attempt"] == 0 and batch > 1:
+    if first[0]["attempt"] == 0 and stage.batch > 1:
         siblings = rows(
             connection,
             f"SELECT id FROM job WHERE stage = :stage AND attempt = 0 AND id > :first AND {DUE} "
             "ORDER BY id LIMIT :count FOR UPDATE SKIP LOCKED",
             stage=stage.name,
             first=ids[0],
-            count=batch - 1,
+            count=stage.batch - 1,
         )
         ids += [row["id"] for row in siblings]
     claimed = rows(
