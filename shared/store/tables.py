@@ -3,51 +3,15 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _id() -> sa.Column[int]:
-    return sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True)
-
-
-def _created() -> sa.Column[object]:
-    return sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False)
-
-
-def _owner(column: str, target: str) -> sa.Column[int]:
-    """A part of `target`: it goes when the whole goes."""
-    return sa.Column(column, sa.BigInteger, sa.ForeignKey(target, ondelete="CASCADE"), nullable=False)
-
-
-def _trace(column: str, target: str, *, cycle: str | None = None) -> sa.Column[int | None]:
-    """Where something came from, or what is active; forgotten, not followed, when `target` goes.
-
-    `cycle` names the constraint where two tables point at each other.
-    """
-    key = sa.ForeignKey(target, ondelete="SET NULL", use_alter=cycle is not None, name=cycle)
-    return sa.Column(column, sa.BigInteger, key)
-
-
-def _one_of(column: str, *values: str) -> sa.CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
-
+from shared.store.columns import created, metadata, number, one_of, owner, trace
 
 job = sa.Table(
     "job",
     metadata,
-    _id(),
+    number(),
     sa.Column("stage", sa.Text, nullable=False),
     sa.Column("subject_id", sa.BigInteger, nullable=False),
-    sa.Column("comic_id", sa.BigInteger, nullable=False, comment="the comic the subject belongs to; for progress"),
+    sa.Column("comic_id", sa.BigInteger, comment="the comic the subject belongs to, if any; for progress"),
     sa.Column("fingerprint", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False, server_default="queued"),
     sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
@@ -56,11 +20,11 @@ job = sa.Table(
     sa.Column("lease_until", sa.DateTime(timezone=True)),
     sa.Column("not_before", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
     sa.Column("error", sa.Text),
-    _created(),
+    created(),
     sa.Column("started_at", sa.DateTime(timezone=True)),
     sa.Column("finished_at", sa.DateTime(timezone=True)),
     sa.UniqueConstraint("stage", "subject_id", "fingerprint"),
-    _one_of("state", "queued", "running", "done", "failed", "blocked"),
+    one_of("state", "queued", "running", "done", "failed", "blocked"),
     sa.CheckConstraint("(state = 'running') = (owner IS NOT NULL AND lease_until IS NOT NULL)", name="owned"),
     sa.CheckConstraint("attempt BETWEEN 0 AND max_attempts", name="attempts"),
     sa.Index("ix_job_due", "stage", "id", postgresql_where=sa.text("state IN ('queued', 'running')")),
@@ -71,7 +35,7 @@ job = sa.Table(
 comic = sa.Table(
     "comic",
     metadata,
-    _id(),
+    number(),
     sa.Column("sha256", sa.Text, nullable=False, unique=True),
     sa.Column("file_name", sa.Text, nullable=False),
     sa.Column("title", sa.Text, nullable=False),
@@ -79,15 +43,15 @@ comic = sa.Table(
     sa.Column("media_type", sa.Text, nullable=False),
     sa.Column("direction", sa.Text, comment="from metadata or a person; NULL: decided per page"),
     sa.Column("page_count", sa.Integer, comment="NULL until ingested"),
-    _created(),
+    created(),
     sa.CheckConstraint("direction IN ('ltr', 'rtl')", name="direction"),
 )
 
 page = sa.Table(
     "page",
     metadata,
-    _id(),
-    _owner("comic_id", "comic.id"),
+    number(),
+    owner("comic_id", "comic.id"),
     sa.Column("number", sa.Integer, nullable=False, comment="0-based place in the file's own order"),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False, server_default="ok"),
@@ -96,11 +60,11 @@ page = sa.Table(
     sa.Column("media_type", sa.Text),
     sa.Column("width", sa.Integer, comment="as displayed, EXIF orientation applied"),
     sa.Column("height", sa.Integer),
-    _trace("layout_id", "layout.id", cycle="fk_page_layout_id"),
-    _trace("ocr_id", "extraction.id", cycle="fk_page_ocr_id"),
-    _trace("vlm_id", "extraction.id", cycle="fk_page_vlm_id"),
+    trace("layout_id", "layout.id", cycle="fk_page_layout_id"),
+    trace("ocr_id", "extraction.id", cycle="fk_page_ocr_id"),
+    trace("vlm_id", "extraction.id", cycle="fk_page_vlm_id"),
     sa.UniqueConstraint("comic_id", "number"),
-    _one_of("state", "ok", "unreadable"),
+    one_of("state", "ok", "unreadable"),
     sa.CheckConstraint(
         "CASE state WHEN 'ok' THEN image_sha256 IS NOT NULL AND width > 0 AND height > 0 AND error IS NULL "
         "ELSE error IS NOT NULL END",
@@ -111,43 +75,44 @@ page = sa.Table(
 checkpoint = sa.Table(
     "checkpoint",
     metadata,
-    _id(),
+    number(),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("sha256", sa.Text, nullable=False, comment="of weights and configuration together"),
     sa.Column("key", sa.Text, nullable=False, comment="prefix in the storage"),
     sa.Column("config", JSONB, nullable=False),
     sa.Column("origin", sa.Text, nullable=False, comment="shipped weights, a configured folder, or a run of our own"),
     sa.Column("active", sa.Boolean, nullable=False, server_default="false"),
-    _created(),
+    trace("run_id", "run.id", cycle="fk_checkpoint_run_id"),
+    created(),
     sa.UniqueConstraint("kind", "sha256"),
-    _one_of("kind", "detector", "encoder"),
-    _one_of("origin", "shipped", "configured", "trained"),
+    one_of("kind", "detector", "encoder"),
+    one_of("origin", "shipped", "configured", "trained"),
     sa.Index("uq_checkpoint_active", "kind", unique=True, postgresql_where=sa.text("active")),
 )
 
 layout = sa.Table(
     "layout",
     metadata,
-    _id(),
-    _owner("page_id", "page.id"),
+    number(),
+    owner("page_id", "page.id"),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("direction", sa.Text, nullable=False),
     sa.Column("objects", JSONB, nullable=False, comment="characters, text boxes and faces as DetectedObject"),
-    _trace("checkpoint_id", "checkpoint.id"),
-    _trace("job_id", "job.id"),
-    _created(),
-    _one_of("source", "model", "import", "person"),
-    _one_of("kind", "panels", "splash", "none"),
-    _one_of("direction", "ltr", "rtl"),
+    trace("checkpoint_id", "checkpoint.id"),
+    trace("job_id", "job.id"),
+    created(),
+    one_of("source", "model", "import", "person"),
+    one_of("kind", "panels", "splash", "none"),
+    one_of("direction", "ltr", "rtl"),
     sa.Index("ix_layout_page_id", "page_id"),
 )
 
 panel = sa.Table(
     "panel",
     metadata,
-    _id(),
-    _owner("layout_id", "layout.id"),
+    number(),
+    owner("layout_id", "layout.id"),
     sa.Column("position", sa.Integer, nullable=False, comment="0-based place in reading order"),
     sa.Column("x", sa.Double, nullable=False),
     sa.Column("y", sa.Double, nullable=False),
@@ -162,19 +127,19 @@ panel = sa.Table(
 extraction = sa.Table(
     "extraction",
     metadata,
-    _id(),
-    _owner("page_id", "page.id"),
+    number(),
+    owner("page_id", "page.id"),
     sa.Column("engine", sa.Text, nullable=False),
     sa.Column("model", sa.Text, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("content", JSONB, comment="PageExtraction (ocr) or PageReading (vlm)"),
     sa.Column("unreadable", sa.Text, comment="why there is no content"),
-    _trace("layout_id", "layout.id"),
-    _trace("vlm_call_id", "vlm_call.id"),
-    _trace("job_id", "job.id"),
-    _created(),
-    _one_of("engine", "ocr", "vlm"),
-    _one_of("source", "model", "import", "person"),
+    trace("layout_id", "layout.id"),
+    trace("vlm_call_id", "vlm_call.id"),
+    trace("job_id", "job.id"),
+    created(),
+    one_of("engine", "ocr", "vlm"),
+    one_of("source", "model", "import", "person"),
     sa.CheckConstraint("(content IS NULL) = (unreadable IS NOT NULL)", name="content_or_reason"),
     sa.Index("ix_extraction_page_id", "page_id"),
 )
@@ -186,11 +151,33 @@ panel_text = sa.Table(
     sa.Column("literal", sa.Text, nullable=False),
     sa.Column("descriptive", sa.Text, nullable=False),
     sa.Column("normalised", sa.Text, nullable=False, comment="both, through shared.domain.text.normalise"),
+    sa.Column("pieces", JSONB, nullable=False, server_default="[]", comment="literal text as PieceOfText, in order"),
+    sa.Column("characters", JSONB, nullable=False, server_default="[]", comment="names"),
+    sa.Column("verdict", sa.Text, nullable=False, server_default="unverified"),
+    sa.Column("confidence", sa.Double, nullable=False, server_default="0"),
+    sa.Column("reason", sa.Text, comment="why it is unverified"),
     sa.Column("terms", TSVECTOR, sa.Computed("to_tsvector('simple', normalised)", persisted=True)),
-    _trace("ocr_id", "extraction.id"),
-    _trace("vlm_id", "extraction.id"),
-    _trace("job_id", "job.id"),
+    trace("ocr_id", "extraction.id"),
+    trace("vlm_id", "extraction.id"),
+    trace("job_id", "job.id"),
+    one_of("verdict", "verified", "silent", "unverified"),
+    sa.CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence"),
     sa.Index("ix_panel_text_terms", "terms", postgresql_using="gin"),
+)
+
+alignment = sa.Table(
+    "alignment",
+    metadata,
+    sa.Column("page_id", sa.BigInteger, sa.ForeignKey("page.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("perfect", sa.Boolean, nullable=False, comment="every panel has its own verified text or is silent"),
+    sa.Column("equal_counts", sa.Boolean, comment="the older rule; NULL when no VLM was asked"),
+    sa.Column("leftovers", JSONB, nullable=False, server_default="[]", comment="texts that belong to no panel"),
+    sa.Column("reason", sa.Text, comment="why it is not perfect"),
+    trace("layout_id", "layout.id"),
+    trace("ocr_id", "extraction.id"),
+    trace("vlm_id", "extraction.id"),
+    trace("job_id", "job.id"),
+    sa.CheckConstraint("perfect = (reason IS NULL)", name="perfect_or_reason"),
 )
 
 budget = sa.Table(
@@ -206,14 +193,14 @@ budget = sa.Table(
 vlm_call = sa.Table(
     "vlm_call",
     metadata,
-    _id(),
+    number(),
     sa.Column(
         "request_id", sa.Text, nullable=False, unique=True, comment="ours, sent along; the server's books have it"
     ),
     sa.Column("budget", sa.Text, sa.ForeignKey("budget.name"), nullable=False),
-    _trace("page_id", "page.id"),
-    _trace("layout_id", "layout.id"),
-    _trace("job_id", "job.id"),
+    trace("page_id", "page.id"),
+    trace("layout_id", "layout.id"),
+    trace("job_id", "job.id"),
     sa.Column("fingerprint", sa.Text, nullable=False, comment="of the page image and the engine's configuration"),
     sa.Column("state", sa.Text, nullable=False, server_default="open"),
     sa.Column("model", sa.Text, nullable=False, comment="asked for"),
@@ -227,9 +214,9 @@ vlm_call = sa.Table(
     sa.Column("completion_tokens", sa.Integer),
     sa.Column("reserved_usd", sa.Numeric, nullable=False),
     sa.Column("cost_usd", sa.Numeric, comment="NULL: unknown, never 0"),
-    _created(),
+    created(),
     sa.Column("completed_at", sa.DateTime(timezone=True)),
-    _one_of("state", "open", "answered", "failed", "lost"),
+    one_of("state", "open", "answered", "failed", "lost"),
     sa.CheckConstraint("(state = 'open') = (completed_at IS NULL)", name="completed"),
     sa.CheckConstraint("reserved_usd >= 0 AND cost_usd >= 0", name="amounts"),
     sa.Index("ix_vlm_call_page_id", "page_id", "fingerprint"),
@@ -238,11 +225,82 @@ vlm_call = sa.Table(
 segment = sa.Table(
     "segment",
     metadata,
-    _id(),
-    _owner("checkpoint_id", "checkpoint.id"),
+    number(),
+    owner("checkpoint_id", "checkpoint.id"),
     sa.Column("key", sa.Text, nullable=False, unique=True, comment="zarr group in the storage"),
     sa.Column("rows", sa.Integer, nullable=False),
-    _created(),
+    created(),
     sa.CheckConstraint("rows > 0", name="rows"),
     sa.Index("ix_segment_checkpoint_id", "checkpoint_id", "id"),
+)
+
+embedding = sa.Table(
+    "embedding",
+    metadata,
+    sa.Column("page_id", sa.BigInteger, sa.ForeignKey("page.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("checkpoint_id", sa.BigInteger, sa.ForeignKey("checkpoint.id", ondelete="CASCADE"), primary_key=True),
+    owner("segment_id", "segment.id"),
+    sa.Column("inputs", sa.Text, nullable=False, comment="what the vectors were made from; see shared.work.inputs"),
+    sa.Index("ix_embedding_checkpoint_id", "checkpoint_id", "page_id"),
+    sa.Index("ix_embedding_segment_id", "segment_id"),
+)
+
+dataset = sa.Table(
+    "dataset",
+    metadata,
+    number(),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False, unique=True, comment="sha256 of its pages and their split"),
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column("request", JSONB, nullable=False),
+    sa.Column("counts", JSONB, nullable=False),
+    sa.Column("warnings", JSONB, nullable=False),
+    sa.Column("key", sa.Text, nullable=False, comment="prefix in the storage"),
+    created(),
+    one_of("origin", "frozen", "imported"),
+)
+
+run = sa.Table(
+    "run",
+    metadata,
+    number(),
+    sa.Column("dataset_id", sa.BigInteger, sa.ForeignKey("dataset.id"), nullable=False),
+    sa.Column("option", sa.Text, nullable=False),
+    sa.Column("config", JSONB, nullable=False),
+    trace("start_id", "checkpoint.id"),
+    sa.Column("launches", sa.Integer, nullable=False, server_default="1", comment="1, and one for each resume"),
+    sa.Column("stopping", sa.Boolean, nullable=False, server_default="false", comment="told to stop, or stopped"),
+    sa.Column("step", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("steps", sa.Integer, comment="NULL until it has begun"),
+    created(),
+    one_of("option", "base", "denoise", "context", "context-denoise"),
+    sa.CheckConstraint("step >= 0 AND step <= coalesce(steps, step)", name="step"),
+)
+
+run_metric = sa.Table(
+    "run_metric",
+    metadata,
+    number(),
+    owner("run_id", "run.id"),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("epoch", sa.Double, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("values", JSONB, nullable=False),
+    sa.UniqueConstraint("run_id", "kind", "step"),
+    one_of("kind", "train", "held_out"),
+)
+
+promotion = sa.Table(
+    "promotion",
+    metadata,
+    number(),
+    owner("checkpoint_id", "checkpoint.id"),
+    trace("previous_id", "checkpoint.id"),
+    sa.Column("state", sa.Text, nullable=False, server_default="embedding"),
+    sa.Column("skipping", sa.Boolean, nullable=False, server_default="false", comment="switch without failed pages"),
+    created(),
+    sa.Column("finished_at", sa.DateTime(timezone=True)),
+    one_of("state", "embedding", "done", "cancelled"),
+    sa.CheckConstraint("(state = 'embedding') = (finished_at IS NULL)", name="finished"),
+    sa.Index("uq_promotion_open", "state", unique=True, postgresql_where=sa.text("state = 'embedding'")),
 )

@@ -23,7 +23,7 @@ from zarr.storage import MemoryStore
 from shared.errors import Conflict, NotFound, Reject
 from shared.store.storage import Storage
 
-PANEL, PAGE = 0, 1
+PANEL, PAGE, CONTEXT = 0, 1, 2  # CONTEXT: a panel in the company of its page's other panels, under the panel's id
 FORMAT = 1
 _ROOT = "segments"
 _ARRAYS = (("ids", "ids/c/0"), ("kinds", "kinds/c/0"), ("vectors", "vectors/c/0/0"))
@@ -31,7 +31,7 @@ _ARRAYS = (("ids", "ids/c/0"), ("kinds", "kinds/c/0"), ("vectors", "vectors/c/0/
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """The rows of one segment: `ids` (N,) int64, `kinds` (N,) uint8 (PANEL or PAGE), `vectors` (N, D) float16."""
+    """The rows of one segment: `ids` (N,) int64, `kinds` (N,) uint8, `vectors` (N, D) float16."""
 
     ids: NDArray[np.int64]
     kinds: NDArray[np.uint8]
@@ -53,7 +53,7 @@ def write_segment(
 ) -> None:
     """Keep rows as the segment `name`; on return they are durable.
 
-    `ids` (N,), `kinds` (N,) of PANEL and PAGE, `vectors` (N, D), stored as float16; N at least 1; `meta` is JSON.
+    `ids` (N,), `kinds` (N,) of PANEL, PAGE, CONTEXT, `vectors` (N, D), stored as float16; N at least 1; `meta` is JSON.
     Reject when the rows are not sound (shapes, a negative id, a pair of kind and id twice, a number that float16 cannot
     hold); Conflict when the name is taken.
     """
@@ -147,9 +147,9 @@ def _problem(segment: Segment) -> str | None:
         return "ids, kinds and vectors differ in length"
     if segment.vectors.shape[1] == 0:
         return "its vectors have no components"
-    if (segment.ids < 0).any() or not np.isin(segment.kinds, (PANEL, PAGE)).all():
+    if (segment.ids < 0).any() or not np.isin(segment.kinds, (PANEL, PAGE, CONTEXT)).all():
         return "an id or kind is out of range"
-    if len(np.unique(segment.ids * 2 + segment.kinds)) != count:
+    if len(np.unique(segment.ids * 4 + segment.kinds)) != count:
         return "a row occurs twice"
     if not np.isfinite(segment.vectors).all():
         return "a vector is not finite"
