@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.learning_commands import add_commands
 from shared.domain.pipeline import QUEUES
 from shared.errors import ComicsError
 from shared.settings import Settings, settings
@@ -68,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     detect.add_argument("folder", type=Path)
     detect.add_argument("--direction", choices=("ltr", "rtl", "auto"), default="auto", help="reading direction")
     detect.add_argument("--out", type=Path, default=Path("panels.json"), help="{file_name: [[x, y, w, h], …]}")
+    add_commands(command, _client)
     command("migrate", _migrate, "create or update the database, register models, plan missing work")
     worker = command("worker", _worker, "be a worker of one queue")
     worker.add_argument("queue", choices=QUEUES)

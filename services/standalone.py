@@ -31,9 +31,9 @@ from shared.settings import Settings, unconfigured
 from shared.store import checkpoints
 from shared.store.blobs import storage_of
 from shared.store.db import engine, migrate, unit_of_work
-from shared.work import jobs
+from shared.work import jobs, promotions
 
-SERVICES = ("ingestion", "detection", "extraction", "dataspec", "training", "search")
+SERVICES = ("ingestion", "detection", "extraction", "dataspec", "training", "search", "web")
 HERE = Path(__file__).resolve().parent
 SHIPPED: dict[checkpoints.Kind, Path] = {
     "detector": HERE / "detection" / "weights",
@@ -71,7 +71,8 @@ def prepare(configured: Settings) -> dict[str, int]:
         for kind, shipped in SHIPPED.items():
             chosen = folders[kind]
             origin: checkpoints.Origin = "configured" if chosen else "shipped"
-            checkpoints.register(connection, storage, kind, chosen or shipped, origin=origin)
+            made = checkpoints.register(connection, storage, kind, chosen or shipped, origin=origin)
+            promotions.adopt(connection, configured, kind, made)
         if configured.vlm_budget is not None:
             ledger.set_limit(connection, configured.vlm_budget)
         for stage in STAGES.values():  # whoever starts anew may have granted what they waited for

@@ -9,15 +9,18 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
-from services.search.library import Library
+from services.search.library import Library, forget_damaged
 from services.search.queries import search
 from shared.domain.answers import EmbeddingStatus, SearchAnswer, SearchRequest
 from shared.domain.pictures import MOST_BYTES, Picture, decode_sent
+from shared.domain.pipeline import STAGES
 from shared.errors import Reject
 from shared.http.app import Configured, Database, create_app
 from shared.settings import Settings
 from shared.store.db import row, unit_of_work
 from shared.store.vectors import PAGE, PANEL
+from shared.work import jobs
+from shared.work.broker import wake
 
 router = APIRouter()
 BODY = {
@@ -91,6 +94,19 @@ def get_embeddings(url: Database, configured: Configured) -> EmbeddingStatus:
         damaged_segments=len(space.damaged),
         pages_indexed=space.index.count(PAGE),
     )
+
+
+@router.post("/embeddings/missing", tags=["search"], status_code=202, summary="Make vectors that are missing")
+def embed_missing(url: Database, configured: Configured) -> dict[str, int]:
+    """Embed every page that lacks vectors of the active encoder or whose vectors cannot be read; jobs by stage."""
+    library = library_of(configured)
+    with unit_of_work(url) as connection:
+        forget_damaged(connection, library.space(connection))
+        planned = {
+            name: jobs.plan(connection, STAGES[name], configured, again=True) for name in ("align", "embed", "reembed")
+        }
+    wake(planned)
+    return planned
 
 
 async def _read(request: Request) -> tuple[SearchRequest, Picture | None]:

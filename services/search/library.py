@@ -7,7 +7,7 @@ query is ever encoded by one encoder and compared with the vectors of another.
 
 import logging
 from collections.abc import Sequence
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +21,7 @@ from shared.settings import Settings
 from shared.store import checkpoints
 from shared.store.blobs import storage_of
 from shared.store.db import Row, row, rows
-from shared.store.vectors import PAGE, PANEL, Segment, delete_segment, list_segments, read_segment
+from shared.store.vectors import CONTEXT, PAGE, PANEL, Segment, delete_segment, list_segments, read_segment
 
 if TYPE_CHECKING:
     from shared.nn.encoder import Encoder
@@ -30,22 +30,27 @@ log = logging.getLogger(__name__)
 MANY = 64  # segments loaded before the index is extended
 # Count and maximum together: batches commit in another order than their ids were given out.
 STATE = """
-    SELECT k.id, k.key, count(s.id) AS segments, max(s.id) AS newest FROM checkpoint k
+    SELECT k.id, k.key, k.config #>> '{config,text}' IS NOT NULL AS reads, count(s.id) AS segments, max(s.id) AS newest
+    FROM checkpoint k
     LEFT JOIN segment s ON s.checkpoint_id = k.id WHERE k.kind = 'encoder' AND k.active GROUP BY k.id"""
 
 
 class Space:
     """The vectors of one checkpoint and its encoder."""
 
-    def __init__(self, configured: Settings, checkpoint_id: int, key: str) -> None:
+    def __init__(self, configured: Settings, checkpoint_id: int, key: str, *, reads: bool) -> None:
         self.configured, self.checkpoint_id, self._key = configured, checkpoint_id, key
+        self.reads = reads
+        """Whether the encoder has a text branch, so that words have a vector too."""
         self.index = VectorIndex()
         self.damaged: list[str] = []
         """Segments that could not be read; their pages are missing from the results."""
         self.state: tuple[int, int | None] | None = None
         self._loaded: set[int] = set()
         self._encoder: Encoder | None = None
-        self._loading = Lock()
+        self._loading, self._warming = Lock(), Lock()
+        if reads:  # every query by words will want it: let the first one not wait for torch
+            Thread(target=self._loaded_encoder, name="warm-encoder", daemon=True).start()
 
     def follow(self, connection: sa.Connection, found: Row) -> None:
         """Load the segments that are not loaded yet; `found` is a row of `STATE`."""
@@ -64,16 +69,28 @@ class Space:
 
     def encode_picture(self, picture: Picture) -> NDArray[np.float32]:
         """The vector (D,) of a picture nobody has stored, by the encoder that made the index."""
-        # On first use: torch takes seconds to load, and most queries need none.
-        from shared.nn.device import pick_device
-        from shared.nn.encoder import PanelInput, load_encoder
+        from shared.nn.encoder import PanelInput
 
-        with self._loading:
+        vector: NDArray[np.float32] = self._loaded_encoder().encode([PanelInput(crop=picture)])[0]
+        return vector
+
+    def encode_words(self, words: str) -> NDArray[np.float32]:
+        """The vector (D,) of words, likewise; only of an encoder that reads."""
+        from shared.nn.encoder import PanelInput
+
+        vector: NDArray[np.float32] = self._loaded_encoder().encode([PanelInput(text=words)])[0]
+        return vector
+
+    def _loaded_encoder(self) -> "Encoder":
+        # On first use: torch takes seconds to load, and queries by a stored panel need none.
+        from shared.nn.device import pick_device
+        from shared.nn.encoder import load_encoder
+
+        with self._warming:
             if self._encoder is None:
                 folder = checkpoints.local_folder(storage_of(self.configured), self._key)
                 self._encoder = load_encoder(folder, device=pick_device(self.configured.device))
-        vector: NDArray[np.float32] = self._encoder.encode([PanelInput(crop=picture)])[0]
-        return vector
+            return self._encoder
 
     def _read(self, key: str) -> Segment | None:
         try:
@@ -102,7 +119,7 @@ class Library:
             with self._switching:
                 space = self._space
                 if space is None or space.checkpoint_id != found["id"]:
-                    space = self._space = Space(self.configured, found["id"], found["key"])
+                    space = self._space = Space(self.configured, found["id"], found["key"], reads=found["reads"])
         if space.state != (found["segments"], found["newest"]):
             space.follow(connection, found)
         return space
@@ -118,9 +135,20 @@ def remove_orphans(connection: sa.Connection, configured: Settings) -> int:
     return len(orphans)
 
 
+def forget_damaged(connection: sa.Connection, space: Space) -> int:
+    """Take segments that cannot be read out of the books, so that their pages lack vectors; how many."""
+    gone = connection.execute(sa.text("DELETE FROM segment WHERE key = ANY(:keys)"), {"keys": space.damaged}).rowcount
+    space.damaged = []
+    return gone
+
+
+PANEL_OWNERS = (
+    "SELECT n.id, l.page_id, p.comic_id FROM panel n JOIN layout l ON l.id = n.layout_id "
+    "JOIN page p ON p.id = l.page_id WHERE n.id = ANY(:ids)"
+)
 OWNERS = {
-    PANEL: "SELECT n.id, l.page_id, p.comic_id FROM panel n JOIN layout l ON l.id = n.layout_id "
-    "JOIN page p ON p.id = l.page_id WHERE n.id = ANY(:ids)",
+    PANEL: PANEL_OWNERS,
+    CONTEXT: PANEL_OWNERS,
     PAGE: "SELECT p.id, p.id AS page_id, p.comic_id FROM page p WHERE p.id = ANY(:ids)",
 }
 

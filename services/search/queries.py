@@ -17,9 +17,10 @@ from shared.domain.schema import Box
 from shared.domain.text import query_terms
 from shared.errors import NotFound, Reject, Retry
 from shared.store.db import row, rows
-from shared.store.vectors import PAGE, PANEL
+from shared.store.vectors import CONTEXT, PAGE, PANEL
 
-KINDS = {"panel": PANEL, "page": PAGE}
+KINDS = {"panel": PANEL, "page": PAGE, "context": CONTEXT}
+MEANING = 0.4  # weight of what words mean beside where they are written: it follows, and breaks ties
 SPARE = 50  # extra rows asked of a ranking: panels of layouts that are no longer active fall out of it
 By = Literal["panel", "image", "words", "panel and words", "image and words"]
 
@@ -51,14 +52,23 @@ def search(
         raise Reject("Ask by a panel or by an image, not by both.")
     if panel_id is None and image is None and not words:
         raise Reject("Ask by panel_id, by words, by an image, or by words with one of the others.")
+    if filters.kind == "context" and panel_id is None:
+        raise Reject("Ask for `context`, panels in a like place of a like story, by a panel: send its panel_id.")
+    space = library.space(connection)
     rankings: list[list[tuple[Found, float]]] = []
+    weights: list[float] = []
     if panel_id is not None or image is not None:
-        space = library.space(connection)
-        query = _vector(connection, space, panel_id, image)
+        query = _vector(connection, space, panel_id, image, kind=KINDS[filters.kind])
         rankings.append(_nearest(space, query, panel_id=panel_id, filters=filters, limit=limit))
+        weights.append(1.0)
     if words:
         rankings.append(_by_words(connection, words, filters=filters, limit=limit + SPARE))
-    scored = rankings[0] if len(rankings) == 1 else fuse([[key for key, _ in ranking] for ranking in rankings])
+        weights.append(1.0)
+        if space.reads and len(rankings) == 1:
+            query = space.encode_words(words)
+            rankings.append(_nearest(space, query, panel_id=None, filters=filters, limit=limit))
+            weights.append(MEANING)
+    scored = rankings[0] if len(rankings) == 1 else fuse([[key for key, _ in ranking] for ranking in rankings], weights)
     hits = _hits(connection, scored, limit)
     source = "panel" if panel_id is not None else "image" if image is not None else ""
     by: By = " and ".join(part for part in (source, "words" if words else "") if part)  # type: ignore[assignment]
@@ -66,14 +76,17 @@ def search(
 
 
 def _vector(
-    connection: sa.Connection, space: Space, panel_id: int | None, image: Picture | None
+    connection: sa.Connection, space: Space, panel_id: int | None, image: Picture | None, *, kind: int
 ) -> NDArray[np.float32]:
     if image is not None:
         return space.encode_picture(image)
     assert panel_id is not None
-    stored = space.index.vector(PANEL, panel_id)
+    # A panel looks for pages by its own vector; for its like in a context, by its vector in its context.
+    stored = space.index.vector(CONTEXT if kind == CONTEXT else PANEL, panel_id)
     if stored is not None:
         return stored
+    if kind == CONTEXT and space.index.vector(PANEL, panel_id) is not None:
+        raise Reject("The encoder in use knows no context; train one with `comics train` and promote it.")
     found = row(
         connection,
         "SELECT n.layout_id = p.layout_id AS active FROM panel n JOIN layout l ON l.id = n.layout_id "
@@ -94,10 +107,10 @@ def _nearest(
         kind=KINDS[filters.kind],
         comic_ids=frozenset(filters.comics) if filters.comics else None,
         page_ids=frozenset(filters.pages) if filters.pages else None,
-        exclude=frozenset({(PANEL, panel_id)}) if panel_id is not None else frozenset(),
+        exclude=frozenset({(PANEL, panel_id), (CONTEXT, panel_id)}) if panel_id is not None else frozenset(),
     )
     hits = space.index.search(query, limit + SPARE, filters=wanted)
-    return [(Found(hit.kind, hit.id), hit.score) for hit in hits]
+    return [(Found(PANEL if hit.kind == CONTEXT else hit.kind, hit.id), hit.score) for hit in hits]
 
 
 WORDS = """

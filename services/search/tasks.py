@@ -1,4 +1,4 @@
-"""Stage *embed*: a page's panels and the page itself become vectors, one immutable segment per batch."""
+"""Stages *embed* and *reembed*: a page's panels and the page become vectors, one immutable segment per batch."""
 
 import uuid
 from collections.abc import Iterator, Sequence
@@ -17,17 +17,24 @@ from shared.nn.layout_features import LayoutFeatures
 from shared.settings import settings
 from shared.store import checkpoints
 from shared.store.blobs import get_blob, storage_of
-from shared.store.db import Row, rows, unit_of_work
-from shared.store.vectors import PAGE, PANEL, write_segment
+from shared.store.db import Row, row, rows, unit_of_work
+from shared.store.vectors import CONTEXT, PAGE, PANEL, write_segment
+from shared.work import promotions
+from shared.work.inputs import VECTOR_INPUTS
 from shared.work.jobs import Claim
 from shared.work.stages import Done, Failed, database_url, stage
 
-INPUT = """
+INPUT = f"""
     SELECT p.id, p.image_sha256, p.name, p.width, p.height,
            (SELECT json_agg(json_build_array(n.id, n.x, n.y, n.w, n.h, coalesce(t.literal, ''),
                                              coalesce(t.descriptive, '')) ORDER BY n.position)
-            FROM panel n LEFT JOIN panel_text t ON t.panel_id = n.id WHERE n.layout_id = p.layout_id) AS panels
-    FROM page p WHERE p.id = ANY(:ids)"""
+            FROM panel n LEFT JOIN panel_text t ON t.panel_id = n.id WHERE n.layout_id = p.layout_id) AS panels,
+           {VECTOR_INPUTS} AS inputs
+    FROM page p JOIN checkpoint k ON k.id = :checkpoint WHERE p.id = ANY(:ids)"""
+
+RECORD = """
+    INSERT INTO embedding (page_id, checkpoint_id, segment_id, inputs) VALUES (:page, :checkpoint, :segment, :inputs)
+    ON CONFLICT (page_id, checkpoint_id) DO UPDATE SET segment_id = EXCLUDED.segment_id, inputs = EXCLUDED.inputs"""
 
 
 @cache
@@ -38,20 +45,39 @@ def loaded(key: str, device: str) -> Encoder:
 
 @stage("embed")
 def embed(claims: Sequence[Claim]) -> Iterator[Done | Failed]:
+    """Vectors of the encoder that serves queries."""
+    with unit_of_work(database_url()) as connection:
+        checkpoint = checkpoints.active(connection, "encoder")
+    yield from embedded(claims, checkpoint)
+
+
+@stage("reembed")
+def reembed(claims: Sequence[Claim]) -> Iterator[Done | Failed]:
+    """Vectors of the encoder that is being promoted; it takes over with the batch that brings the last of them."""
+    with unit_of_work(database_url()) as connection:
+        target = row(
+            connection,
+            "SELECT k.* FROM promotion m JOIN checkpoint k ON k.id = m.checkpoint_id WHERE m.state = 'embedding'",
+        )
+        # When it has taken over meanwhile, a page that came late still wants vectors of it.
+        checkpoint = target or checkpoints.active(connection, "encoder")
+    yield from embedded(claims, checkpoint)
+
+
+def embedded(claims: Sequence[Claim], checkpoint: Row) -> Iterator[Done | Failed]:
     """Encode the batch, write its segment, and register it in the transaction that finishes the jobs."""
     configured = settings()
     storage = storage_of(configured)
     with unit_of_work(database_url()) as connection:
-        checkpoint = checkpoints.active(connection, "encoder")
-        found = rows(connection, INPUT, ids=[claim.subject_id for claim in claims])
+        found = rows(connection, INPUT, ids=[claim.subject_id for claim in claims], checkpoint=checkpoint["id"])
     pages = {page["id"]: page for page in found}
     encoder = loaded(checkpoint["key"], configured.device)
     ids: list[int] = []
     kinds: list[int] = []
     vectors: list[Any] = []
-    embedded: list[Claim] = []
+    done: list[Claim] = []
     # A comic's pages in order: rows of one comic side by side are found faster.
-    for claim in sorted(claims, key=lambda claim: (claim.comic_id, claim.subject_id)):
+    for claim in sorted(claims, key=lambda claim: (claim.comic_id or 0, claim.subject_id)):
         page = pages[claim.subject_id]
         try:
             encoded = encoder.encode_pages([page_input(page, get_blob(storage, page["image_sha256"]))])[0]
@@ -59,11 +85,17 @@ def embed(claims: Sequence[Claim]) -> Iterator[Done | Failed]:
             yield Failed(claim, error)
             continue
         panel_ids = [panel[0] for panel in page["panels"] or []]
-        ids += [page["id"], *panel_ids]
-        kinds += [PAGE, *[PANEL] * len(panel_ids)]
-        vectors += [encoded.page[None], encoded.panels]
-        embedded.append(claim)
-    if not embedded:
+        for kind, of, made in (
+            (PAGE, [page["id"]], encoded.page[None]),
+            (PANEL, panel_ids, encoded.panels),
+            (CONTEXT, panel_ids, encoded.context),
+        ):
+            if made is not None:
+                ids += of
+                kinds += [kind] * len(of)
+                vectors.append(made)
+        done.append(claim)
+    if not done:
         return
     name = f"{checkpoint['id']}-{uuid.uuid4().hex}"
     write_segment(
@@ -76,12 +108,27 @@ def embed(claims: Sequence[Claim]) -> Iterator[Done | Failed]:
     )
 
     def store(connection: sa.Connection) -> None:
-        connection.execute(
-            sa.text("INSERT INTO segment (checkpoint_id, key, rows) VALUES (:checkpoint, :key, :rows)"),
-            {"checkpoint": checkpoint["id"], "key": name, "rows": len(ids)},
+        segment = row(
+            connection,
+            "INSERT INTO segment (checkpoint_id, key, rows) VALUES (:checkpoint, :key, :rows) RETURNING id",
+            checkpoint=checkpoint["id"],
+            key=name,
+            rows=len(ids),
         )
+        assert segment is not None
+        given = [
+            {
+                "page": claim.subject_id,
+                "checkpoint": checkpoint["id"],
+                "segment": segment["id"],
+                "inputs": pages[claim.subject_id]["inputs"],
+            }
+            for claim in done
+        ]
+        connection.execute(sa.text(RECORD), given)
+        promotions.advance(connection, configured)
 
-    yield Done(embedded, store)
+    yield Done(done, store)
 
 
 def page_input(page: Row, image: bytes) -> PageInput:

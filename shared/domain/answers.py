@@ -86,7 +86,7 @@ class JobView(BaseModel):
     id: int
     stage: str
     subject_id: int
-    comic_id: int
+    comic_id: int | None
     state: str
     attempt: int
     max_attempts: int
@@ -163,11 +163,14 @@ class Provenance(BaseModel):
 
 
 class SearchFilters(BaseModel):
-    """Which rows may answer; an empty list means all."""
+    """Which rows may answer; an empty list means all.
+
+    `context`: panels that stand in a like place of a like story, by panel_id, with an encoder trained for it.
+    """
 
     comics: list[int] = Field([], max_length=1000)
     pages: list[int] = Field([], max_length=1000)
-    kind: Literal["panel", "page"] = "panel"
+    kind: Literal["panel", "page", "context"] = "panel"
 
 
 class SearchRequest(BaseModel):

@@ -1,8 +1,10 @@
 """The stages as data: what each works on, what it waits for, where it runs and for how long.
 
-    ingest(comic) ─┬─> detect(page) ─┬─────────────> align(page) ──> embed(page)
-                   └─> read(page) ───┤                  ^
+    ingest(comic) ─┬─> detect(page) ─┬─────────────> align(page) ─┬─> embed(page)      the encoder that serves queries
+                   └─> read(page) ───┤                  ^         └─> reembed(page)    the one being promoted, if any
                           detect ────┴─> extract(page) ─┘   (only with an engine and a budget)
+
+    train(run)     a run that somebody ordered
 
 A stage is planned for every subject whose inputs exist and whose fingerprint is new; `follows` names the stages to
 plan and wake when one of its jobs ends. Bump `version` when a stage's output changes for the same input.
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Queue = Literal["cpu", "io", "gpu", "train"]
-Subject = Literal["comic", "page"]
+Subject = Literal["comic", "page", "run"]
 QUEUES: tuple[Queue, ...] = ("cpu", "io", "gpu", "train")
 
 
@@ -42,8 +44,14 @@ STAGES: dict[str, Stage] = {
             name="extract", service="extraction", subject="page", queue="io", follows=("align",),
             batch=16, limit=1800, paid=True,
         ),
-        Stage(name="align", service="dataspec", subject="page", queue="cpu", follows=("embed",), batch=32),
-        Stage(name="embed", service="search", subject="page", queue="gpu", batch=32),
+        Stage(
+            name="align", service="dataspec", subject="page", queue="cpu", follows=("embed", "reembed"),
+            batch=32, version=2,
+        ),
+        Stage(name="embed", service="search", subject="page", queue="gpu", batch=32, version=2),
+        Stage(name="reembed", service="search", subject="page", queue="gpu", batch=32),
+        # The limit is against what hangs; a run's own length is its user's business.
+        Stage(name="train", service="training", subject="run", queue="train", limit=14 * 86_400),
     )
 }  # fmt: skip
 

@@ -8,12 +8,8 @@ with Client("http://127.0.0.1:8000") as comics:
         print(hit.score, hit.text)
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
-
-import httpx
 
 from shared.domain.answers import (
     ComicPage,
@@ -33,44 +29,18 @@ from shared.domain.answers import (
 )
 from shared.domain.packing import pack_folder
 from shared.domain.schema import PagePanels
-from shared.errors import ComicsError
+from shared.http.connection import ApiError, Unreachable, pieces
+from shared.http.learning import LearningCalls
 
-PIECE = 1 << 20
-
-
-class ApiError(ComicsError):
-    """The server refused: `status`, and its problem+json as the text."""
-
-    def __init__(self, status: int, title: str, detail: str) -> None:
-        super().__init__(detail)
-        self.http_status, self.headline = status, title
+__all__ = ["ApiError", "Client", "Unreachable"]
 
 
-class Unreachable(ComicsError):
-    """No server answers at the address."""
-
-
-class Client:
-    """One connection pool to one server. Every method raises `ApiError` or `Unreachable`."""
-
-    def __init__(self, server: str, *, token: str | None = None, timeout: float = 60.0) -> None:
-        self.server = server.rstrip("/")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=self.server, headers=headers, timeout=timeout)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._http.close()
+class Client(LearningCalls):
+    """Every call there is. Every method raises `ApiError` or `Unreachable`."""
 
     def add(self, path: Path, *, name: str | None = None) -> ComicView:
         """Send a comic: a file as it is, a folder of page images packed on the way. The comic, new or known."""
-        chunks = pack_folder(path) if path.is_dir() else _pieces(path)
+        chunks = pack_folder(path) if path.is_dir() else pieces(path)
         file_name = name or (f"{path.resolve().name}.cbz" if path.is_dir() else path.name)
         headers = {"Content-Type": "application/octet-stream"}
         answer = self._send("POST", "/comics", params={"filename": file_name}, content=chunks, headers=headers)
@@ -156,16 +126,8 @@ class Client:
     def follow(self, comic_id: int | None = None) -> Iterator[Progress]:
         """The server's events about one comic, or everything, until nothing is left to do."""
         address = "/status/events" if comic_id is None else f"/comics/{comic_id}/events"
-        try:
-            with self._http.stream("GET", address, timeout=httpx.Timeout(10.0, read=None)) as answer:
-                if answer.status_code >= 400:
-                    answer.read()
-                    raise _refused(answer)
-                for line in answer.iter_lines():
-                    if line.startswith("data: "):
-                        yield Progress.model_validate(json.loads(line[6:]))
-        except httpx.HTTPError as error:
-            raise Unreachable(f"The server at {self.server} went away: {error}") from error
+        for event in self._events(address):
+            yield Progress.model_validate(event)
 
     def jobs(self, *, state: str = "failed", comic_id: int | None = None) -> Iterator[JobView]:
         """Jobs in one state, newest first."""
@@ -181,32 +143,3 @@ class Client:
         """Try a failed job again; how many jobs of which stage were queued."""
         queued: dict[str, int] = self._send("POST", f"/jobs/{job_id}/retry").json()
         return queued
-
-    def _get(self, address: str, **parameters: Any) -> Any:
-        given = {name: value for name, value in parameters.items() if value is not None}
-        return self._send("GET", address, params=given).json()
-
-    def _send(self, method: str, address: str, **options: Any) -> httpx.Response:
-        try:
-            answer = self._http.request(method, address, **options)
-        except httpx.HTTPError as error:
-            raise Unreachable(
-                f"No server answers at {self.server} ({type(error).__name__}). Start one with `comics up`."
-            ) from error
-        if answer.status_code >= 400:
-            raise _refused(answer)
-        return answer
-
-
-def _refused(answer: httpx.Response) -> ApiError:
-    try:
-        body = answer.json()
-        return ApiError(answer.status_code, str(body["title"]), str(body["detail"]))
-    except (ValueError, KeyError, TypeError):
-        return ApiError(answer.status_code, answer.reason_phrase, f"{answer.request.url} answered {answer.status_code}")
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            yield piece

@@ -20,11 +20,18 @@ Kind = Literal["detector", "encoder"]
 Origin = Literal["shipped", "configured", "trained"]
 
 
-def register(connection: sa.Connection, storage: Storage, kind: Kind, folder: Path, *, origin: Origin) -> int:
-    """Keep a checkpoint folder and its row; its id.
+def register(
+    connection: sa.Connection,
+    storage: Storage,
+    kind: Kind,
+    folder: Path,
+    *,
+    origin: Origin,
+    run_id: int | None = None,
+) -> int:
+    """Keep a checkpoint folder and its row; its id. `run_id` is the run that made it.
 
-    It becomes active when nothing of its kind is, or when what is came the same way (shipped or configured): a run of
-    one's own that was promoted stays. Errors: Reject when the folder holds no checkpoint.
+    It becomes active only when nothing of its kind is. Errors: Reject when the folder holds no checkpoint.
     """
     try:
         config = json.loads((folder / "config.json").read_text())
@@ -44,18 +51,18 @@ def register(connection: sa.Connection, storage: Storage, kind: Kind, folder: Pa
             storage.put_if_absent(f"{key}/{name}", data)
     found = row(
         connection,
-        "INSERT INTO checkpoint (kind, sha256, key, config, origin) "
-        "VALUES (:kind, :sha256, :key, CAST(:config AS jsonb), :origin) "
-        "ON CONFLICT (kind, sha256) DO UPDATE SET origin = EXCLUDED.origin RETURNING id",
+        "INSERT INTO checkpoint (kind, sha256, key, config, origin, run_id) "
+        "VALUES (:kind, :sha256, :key, CAST(:config AS jsonb), :origin, :run) "
+        "ON CONFLICT (kind, sha256) DO UPDATE SET origin = EXCLUDED.origin, run_id = EXCLUDED.run_id RETURNING id",
         kind=kind,
         sha256=sha256,
         key=key,
         config=json.dumps(config),
         origin=origin,
+        run=run_id,
     )
     assert found is not None
-    active = row(connection, "SELECT origin FROM checkpoint WHERE kind = :kind AND active FOR UPDATE", kind=kind)
-    if active is None or active["origin"] != "trained":
+    if row(connection, "SELECT FROM checkpoint WHERE kind = :kind AND active FOR UPDATE", kind=kind) is None:
         activate(connection, kind, found["id"])
     return int(found["id"])
 

@@ -11,6 +11,25 @@ from shared.settings import Settings
 _OF_COMIC = "(CAST(:subjects AS bigint[]) IS NULL OR c.id = ANY(:subjects))"
 _OF_PAGE = "(CAST(:subjects AS bigint[]) IS NULL OR p.id = ANY(:subjects)) AND p.state = 'ok'"
 
+# What the vectors of page `p` under checkpoint `k` are made from; kept with them. With a text branch they depend on the
+# words; without one a new text leaves them as they are.
+VECTOR_INPUTS = """concat_ws('|', k.sha256, p.image_sha256, p.layout_id,
+    CASE WHEN k.config #>> '{config,text}' IS NOT NULL THEN concat_ws('|', 'o', p.ocr_id, 'v', p.vlm_id) END)"""
+
+
+def _lacking_vectors(checkpoint: str) -> str:
+    """Pages that have no vectors of their present inputs, once the text of all their panels has been aligned."""
+    return f"""
+        SELECT p.id AS subject_id, p.comic_id, v.inputs
+        FROM page p JOIN checkpoint k ON {checkpoint} CROSS JOIN LATERAL (SELECT {VECTOR_INPUTS} AS inputs) v
+        WHERE {_OF_PAGE} AND p.layout_id IS NOT NULL
+          AND NOT EXISTS (SELECT FROM embedding e WHERE e.page_id = p.id AND e.checkpoint_id = k.id
+                          AND e.inputs = v.inputs)
+          AND NOT EXISTS (SELECT FROM panel n LEFT JOIN panel_text t ON t.panel_id = n.id
+                          WHERE n.layout_id = p.layout_id AND (t.panel_id IS NULL OR t.ocr_id IS DISTINCT FROM p.ocr_id
+                               OR t.vlm_id IS DISTINCT FROM p.vlm_id))"""
+
+
 INPUTS: dict[str, str] = {
     "ingest": f"""
         SELECT c.id AS subject_id, c.id AS comic_id, c.sha256 AS inputs
@@ -35,18 +54,12 @@ INPUTS: dict[str, str] = {
     "align": f"""
         SELECT p.id AS subject_id, p.comic_id, concat_ws('|', p.layout_id, 'o', p.ocr_id, 'v', p.vlm_id) AS inputs
         FROM page p WHERE {_OF_PAGE} AND p.layout_id IS NOT NULL AND (p.ocr_id IS NOT NULL OR NOT :reading)""",
-    # With a text branch the vectors depend on the words; without one a new text leaves them as they are.
-    "embed": f"""
-        SELECT p.id AS subject_id, p.comic_id,
-               concat_ws('|', k.sha256, p.image_sha256, p.layout_id,
-                         CASE WHEN k.config #>> '{{config,text}}' IS NOT NULL
-                              THEN concat_ws('|', 'o', p.ocr_id, 'v', p.vlm_id) END
-               ) AS inputs
-        FROM page p JOIN checkpoint k ON k.kind = 'encoder' AND k.active
-        WHERE {_OF_PAGE} AND p.layout_id IS NOT NULL
-          AND NOT EXISTS (SELECT FROM panel n LEFT JOIN panel_text t ON t.panel_id = n.id
-                          WHERE n.layout_id = p.layout_id AND (t.panel_id IS NULL OR t.ocr_id IS DISTINCT FROM p.ocr_id
-                               OR t.vlm_id IS DISTINCT FROM p.vlm_id))""",
+    "embed": _lacking_vectors("k.kind = 'encoder' AND k.active"),
+    # A promotion's encoder, beside the one that serves; its pages are counted before it takes over.
+    "reembed": _lacking_vectors("k.id = (SELECT checkpoint_id FROM promotion WHERE state = 'embedding')"),
+    "train": """
+        SELECT r.id AS subject_id, CAST(NULL AS bigint) AS comic_id, concat_ws('|', r.id, r.launches) AS inputs
+        FROM run r WHERE (CAST(:subjects AS bigint[]) IS NULL OR r.id = ANY(:subjects)) AND NOT r.stopping""",
 }
 
 

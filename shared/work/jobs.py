@@ -34,7 +34,7 @@ class Claim:
     job_id: int
     stage: str
     subject_id: int
-    comic_id: int
+    comic_id: int | None
     attempt: int
     max_attempts: int
     fingerprint: str
@@ -48,12 +48,21 @@ def plan(
     *,
     subjects: Sequence[int] | None = None,
     anew: bool = False,
+    again: bool = False,
 ) -> int:
     """Insert every job of a stage whose inputs exist and whose fingerprint is new; the number inserted.
 
     `subjects` limits the look to these ids. `anew` allows a paid stage to be planned for pages it was planned for
-    before (a new prompt, a new model): only an explicit command says so.
+    before (a new prompt, a new model): only an explicit command says so. `again` also queues jobs that failed.
     """
+    # Pages that lack their vectors although the job is done have lost them; other stages' outputs are kept for good.
+    ended = [state for state, meant in (("done", stage.name in ("embed", "reembed")), ("failed", again)) if meant]
+    conflict = "NOTHING"
+    if ended:
+        conflict = (
+            "UPDATE SET state = 'queued', attempt = 0, not_before = now(), error = NULL, finished_at = NULL "
+            f"WHERE job.state = ANY(ARRAY{ended})"
+        )
     base = hashlib.sha256(f"{stage.name}|{stage.version}|{configuration_of(stage, configured)}".encode()).hexdigest()
     statement = f"""
         INSERT INTO job (stage, subject_id, comic_id, fingerprint, max_attempts)
@@ -61,7 +70,7 @@ def plan(
                encode(sha256(convert_to(:base || '|' || i.inputs, 'UTF8')), 'hex'), :max_attempts
         FROM ({inputs_of(stage, configured)}) i
         ORDER BY i.comic_id, i.subject_id
-        ON CONFLICT (stage, subject_id, fingerprint) DO NOTHING"""
+        ON CONFLICT (stage, subject_id, fingerprint) DO {conflict}"""
     bound = {
         "stage": stage.name,
         "base": base,
@@ -160,6 +169,17 @@ def renew(connection: sa.Connection, claims: Sequence[Claim], *, lease: float) -
 def finish(connection: sa.Connection, claims: Sequence[Claim]) -> None:
     """Mark claims done; `Superseded` when any of them is no longer ours, so that the outputs roll back with it."""
     _leave(connection, claims, "state = 'done', error = NULL, finished_at = now()")
+
+
+def progressed(connection: sa.Connection, claim: Claim) -> None:
+    """Give a long job its attempts back once it has kept some of its work: what counts is dying without progress."""
+    connection.execute(
+        sa.text(
+            "UPDATE job SET max_attempts = attempt + :more WHERE id = :id AND owner = :owner AND attempt = :attempt "
+            "AND max_attempts < attempt + :more"
+        ),
+        {"id": claim.job_id, "owner": claim.owner, "attempt": claim.attempt, "more": STAGES[claim.stage].max_attempts},
+    )
 
 
 def fail(connection: sa.Connection, claim: Claim, error: Exception) -> str:

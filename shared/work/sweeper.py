@@ -10,8 +10,9 @@ import celery.beat
 import sqlalchemy as sa
 
 from shared.domain.pipeline import STAGES
+from shared.settings import settings
 from shared.store.db import rows, unit_of_work
-from shared.work import jobs
+from shared.work import jobs, promotions
 from shared.work.broker import wake
 from shared.work.stages import database_url
 
@@ -19,7 +20,8 @@ log = logging.getLogger(__name__)
 
 
 def sweep() -> None:
-    """Fail exhausted jobs, let one blocked job of each stage try again, and top up the wake-ups."""
+    """Fail exhausted jobs, let one blocked job of each stage try again, switch a promotion whose time has come,
+    and top up the wake-ups."""
     with unit_of_work(database_url()) as connection:
         for dead in jobs.sweep_exhausted(connection):
             log.error("%s job %s failed: its worker died in attempt %s", dead.stage, dead.job_id, dead.attempt)
@@ -27,6 +29,7 @@ def sweep() -> None:
         for stage in STAGES.values():
             if affordable or not stage.paid:
                 jobs.unblock(connection, stage, limit=1, probing=True)
+        promotions.advance(connection, settings())
         due = jobs.due(connection)
     wake(due)
 
