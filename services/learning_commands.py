@@ -215,9 +215,8 @@ def recalls(epoch: float, values: dict[str, float]) -> str:
 def _runs(client: "Client", _: argparse.Namespace) -> int:
     for run in client.runs():
         made = f"checkpoint {run.checkpoint_id}" if run.checkpoint_id else run.error or ""
-        print(
-            f"{run.id:5} {run.state:8} {run.option:16} dataset {run.dataset_id} step {run.step}/{run.steps or '?'} {made}"
-        )
+        steps = f"step {run.step}/{run.steps or '?'}"
+        print(f"{run.id:5} {run.state:8} {run.option:16} dataset {run.dataset_id} {steps:14} {made}")
     return 0
 
 
@@ -251,9 +250,14 @@ def _embed(client: "Client", _: argparse.Namespace) -> int:
 
 
 def _dataspec(chosen: argparse.Namespace, _: Settings) -> int:
-    from services.dataspec.joining import join_files
+    from services.dataspec.joining import join_dataspecs
 
     def progress(done: int, total: int) -> None:
         print(f"\r{done}/{total} pages", end="", file=sys.stderr, flush=True)
 
-    raise NotImplementedError((join_files, progress))
+    joined = join_dataspecs(chosen.coco, chosen.vlm, chosen.out, images=chosen.images, progress=progress)
+    print(file=sys.stderr)
+    for status, count in sorted(joined.statuses.items()):
+        print(f"{count:8} {status}", file=sys.stderr)
+    print(f"{joined.pages} pages in {joined.pages_file}; {joined.report_file} tells of every one")
+    return 0 if joined.pages else 1

@@ -61,7 +61,7 @@ def panel_texts(
         ValueError: the reading names a number beyond the boxes it was asked about.
     """
     lines, _ = assign_lines(extraction.lines if extraction else [], panels, direction=direction)
-    answers = _answers(reading, panels if asked is None else asked, panels)
+    answers = answers_by_panel(reading, panels if asked is None else asked, panels)
     texts = []
     for own, answer in zip(lines, answers, strict=True):
         literal = join_lines(own, direction=direction)
@@ -69,7 +69,7 @@ def panel_texts(
             texts.append(PanelText(literal=literal))
             continue
         spoken = "\n".join(piece.text for piece in answer.texts if piece.text.strip())
-        texts.append(PanelText(literal=literal or spoken, descriptive=_told(answer)))
+        texts.append(PanelText(literal=literal or spoken, descriptive=told(answer)))
     return texts
 
 
@@ -102,8 +102,13 @@ def _gap(a: Box, b: Box) -> float:
     return float((dx**2 + dy**2) ** 0.5)
 
 
-def _answers(reading: PageReading | None, asked: Sequence[Box], panels: Sequence[Box]) -> list[PanelReading | None]:
-    """For each panel the answer about it, by box: the best overlapping pairs first, each box once."""
+def answers_by_panel(
+    reading: PageReading | None, asked: Sequence[Box], panels: Sequence[Box]
+) -> list[PanelReading | None]:
+    """For each panel the answer about it, by box: the best overlapping pairs first, each box once.
+
+    `asked` are the boxes of the answers' numbers. Raises `ValueError` when a number lies beyond them.
+    """
     answers: list[PanelReading | None] = [None] * len(panels)
     if reading is None:
         return answers
@@ -120,8 +125,8 @@ def _answers(reading: PageReading | None, asked: Sequence[Box], panels: Sequence
     return answers
 
 
-def _told(answer: PanelReading) -> str:
-    """Description, and the characters it does not name."""
+def told(answer: PanelReading) -> str:
+    """What an answer tells about its panel: the description, and the characters it does not name."""
     description = answer.description.strip()
     unnamed = [name for name in answer.characters if name.strip() and name.casefold() not in description.casefold()]
     return "\n".join(part for part in (description, ", ".join(unnamed)) if part)

@@ -1,5 +1,6 @@
-"""Stage *align*: the active layout's panels get their text, from OCR and VLM, by geometry."""
+"""Stage *align*: the active layout's panels get their text, from OCR and VLM, by geometry, and its verdict."""
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -7,14 +8,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.dataspec.assignment import panel_texts
-from shared.domain.schema import Box, Direction, PageExtraction, PageReading
+from services.dataspec.evidence import PageEvidence, page_evidence
+from shared.domain.dataspec import PanelEvidence
+from shared.domain.schema import Box, DetectedObject, Direction, PageExtraction, PageReading, PanelText
 from shared.domain.text import normalise
 from shared.store.db import Row, row, rows, unit_of_work
 from shared.work.jobs import Claim
 from shared.work.stages import Done, database_url, stage
 
 INPUT = """
-    SELECT p.id, p.layout_id, p.ocr_id, p.vlm_id, l.direction, o.content AS ocr, v.content AS vlm,
+    SELECT p.id, p.layout_id, p.ocr_id, p.vlm_id, l.direction, l.objects, o.content AS ocr, v.content AS vlm,
            (SELECT json_agg(json_build_array(n.id, n.x, n.y, n.w, n.h) ORDER BY n.position)
             FROM panel n WHERE n.layout_id = l.id) AS panels,
            (SELECT json_agg(json_build_array(n.x, n.y, n.w, n.h) ORDER BY n.position)
@@ -23,50 +26,83 @@ INPUT = """
     LEFT JOIN extraction o ON o.id = p.ocr_id LEFT JOIN extraction v ON v.id = p.vlm_id
     WHERE p.id = ANY(:ids)"""
 
-UPSERT = """
-    INSERT INTO panel_text (panel_id, literal, descriptive, normalised, ocr_id, vlm_id, job_id)
-    VALUES (:panel_id, :literal, :descriptive, :normalised, :ocr_id, :vlm_id, :job_id)
-    ON CONFLICT (panel_id) DO UPDATE SET literal = EXCLUDED.literal, descriptive = EXCLUDED.descriptive,
-        normalised = EXCLUDED.normalised, ocr_id = EXCLUDED.ocr_id, vlm_id = EXCLUDED.vlm_id,
-        job_id = EXCLUDED.job_id"""
+TEXT_COLUMNS = (
+    "literal", "descriptive", "normalised", "pieces", "characters", "verdict", "confidence", "reason",
+    "ocr_id", "vlm_id", "job_id",
+)  # fmt: skip
+PAGE_COLUMNS = ("layout_id", "ocr_id", "vlm_id", "perfect", "equal_counts", "leftovers", "reason", "job_id")
+
+
+def _upsert(table: str, key: str, columns: Sequence[str]) -> sa.TextClause:
+    values = ", ".join(f":{name}" for name in columns)
+    changes = ", ".join(f"{name} = EXCLUDED.{name}" for name in columns)
+    return sa.text(
+        f"INSERT INTO {table} ({key}, {', '.join(columns)}) VALUES (:{key}, {values}) "
+        f"ON CONFLICT ({key}) DO UPDATE SET {changes}"
+    )
 
 
 @stage("align")
 def align(claims: Sequence[Claim]) -> Iterator[Done]:
-    """Assign and join text page by page; cheap, so that every new layout or reading simply does it again."""
+    """Assign, judge and join text page by page; cheap, so that every new layout or reading simply does it again."""
     with unit_of_work(database_url()) as connection:
         pages = {page["id"]: page for page in rows(connection, INPUT, ids=[claim.subject_id for claim in claims])}
     for claim in claims:
         page = pages[claim.subject_id]
         panels, asked = page["panels"] or [], page["asked"] or []
+        boxes = [Box(*panel[1:]) for panel in panels]
+        direction = Direction(page["direction"])
+        extraction = PageExtraction.model_validate(page["ocr"]) if page["ocr"] else None
         # Without the layout it was asked about, nobody knows which panels the answers mean.
         reading = PageReading.model_validate(page["vlm"]) if page["vlm"] and asked else None
-        texts = panel_texts(
-            PageExtraction.model_validate(page["ocr"]) if page["ocr"] else None,
+        # The VLM may have been asked about an earlier layout: its answers follow the boxes, never the numbers.
+        about = [Box(*box) for box in asked]
+        texts = panel_texts(extraction, reading, boxes, direction=direction, asked=about)
+        evidence = page_evidence(
+            extraction,
             reading,
-            [Box(*panel[1:]) for panel in panels],
-            direction=Direction(page["direction"]),
-            # The VLM may have been asked about an earlier layout: its answers follow the boxes, never the numbers.
-            asked=[Box(*box) for box in asked],
+            boxes,
+            direction=direction,
+            asked=about,
+            objects=[DetectedObject.model_validate(seen) for seen in page["objects"]],
         )
+        trace = {"ocr_id": page["ocr_id"], "vlm_id": page["vlm_id"], "job_id": claim.job_id}
         written = [
-            {
-                "panel_id": panel[0],
-                "literal": text.literal,
-                "descriptive": text.descriptive,
-                "normalised": normalise(f"{text.literal}\n{text.descriptive}"),
-                "ocr_id": page["ocr_id"],
-                "vlm_id": page["vlm_id"],
-                "job_id": claim.job_id,
-            }
-            for panel, text in zip(panels, texts, strict=True)
+            {"panel_id": panel[0], **trace, **text_row(text, found)}
+            for panel, text, found in zip(panels, texts, evidence.panels, strict=True)
         ]
+        judged = {"page_id": page["id"], "layout_id": page["layout_id"], **trace, **page_row(evidence)}
+        yield Done([claim], partial(store_texts, claim, page, judged, written))
 
-        yield Done([claim], partial(store_texts, claim, page, written))
+
+def text_row(text: PanelText, found: PanelEvidence) -> dict[str, Any]:
+    """A panel's text and evidence as columns of `panel_text`."""
+    return {
+        "literal": text.literal,
+        "descriptive": text.descriptive,
+        "normalised": normalise(f"{text.literal}\n{text.descriptive}"),
+        "pieces": json.dumps([piece.model_dump(mode="json") for piece in found.literal]),
+        "characters": json.dumps(found.characters),
+        "verdict": found.verdict,
+        "confidence": found.confidence,
+        "reason": found.reason,
+    }
 
 
-def store_texts(claim: Claim, read: Row, written: list[dict[str, Any]], connection: sa.Connection) -> None:
-    """Write the texts, unless the page got another layout or reading since it was read: then a newer job writes.
+def page_row(evidence: PageEvidence) -> dict[str, Any]:
+    """What follows for a page as columns of `alignment`."""
+    return {
+        "perfect": evidence.perfect,
+        "equal_counts": evidence.equal_counts,
+        "leftovers": json.dumps(evidence.leftovers),
+        "reason": evidence.reason,
+    }
+
+
+def store_texts(
+    claim: Claim, read: Row, judged: dict[str, Any], written: list[dict[str, Any]], connection: sa.Connection
+) -> None:
+    """Write texts and verdicts, unless the page got another layout or reading since: then a newer job writes.
 
     A job that wrote nothing gives its fingerprint up, so that the same inputs, active again one day, are aligned.
     """
@@ -76,5 +112,7 @@ def store_texts(claim: Claim, read: Row, written: list[dict[str, Any]], connecti
             sa.text("UPDATE job SET fingerprint = concat(fingerprint, ' overtaken ', id) WHERE id = :id"),
             {"id": claim.job_id},
         )
-    elif written:
-        connection.execute(sa.text(UPSERT), written)
+        return
+    connection.execute(_upsert("alignment", "page_id", PAGE_COLUMNS), judged)
+    if written:
+        connection.execute(_upsert("panel_text", "panel_id", TEXT_COLUMNS), written)

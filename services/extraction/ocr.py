@@ -82,7 +82,7 @@ class OcrReader:
         if in_columns(lines):
             squeezed = (scale, COLUMN_SQUEEZE * scale)
             lines = self._recognise(image, self._locate(image, regions, squeezed), scale)
-        return PageExtraction(engine=self.engine, model=self.model, lines=lines)
+        return PageExtraction(engine=self.engine, model=self.model, lines=lines, whole_page=read == "full")
 
     def _locate(self, image: Picture, regions: Sequence[Box], scale: tuple[float, float]) -> Quads:
         """Where text is: every region searched at a scale of x and y; what several pieces saw is taken once."""

@@ -11,13 +11,12 @@ from starlette.requests import ClientDisconnect
 
 from services.ingestion.formats import open_container
 from services.ingestion.pages import require_readable
-from services.ingestion.uploads import multipart_file, receive
 from services.ingestion.views import COMIC, comic_of, comic_view, failures_of, pages_of, progress_of
 from shared.domain.answers import ComicPage, ComicView, JobPage, JobView, PagePage, Progress
-from shared.domain.page_order import display_name
 from shared.domain.pipeline import STAGES
 from shared.errors import NotFound, Reject
 from shared.http.app import Configured, Database, create_app, event_stream
+from shared.http.uploads import receive, sent_file
 from shared.settings import Settings
 from shared.store.blobs import get_blob, put_blob_file, storage_of
 from shared.store.db import row, rows, unit_of_work
@@ -54,17 +53,9 @@ async def add_comic(
 
     The file is checked before anything is kept; 202 and the new comic, or 200 and the one that has the same bytes.
     """
-    content_type = request.headers.get("content-type", "")
     storage = storage_of(configured)
-    chunks: AsyncIterator[bytes] = request.stream()
     try:
-        if content_type.startswith("multipart/"):
-            form = await multipart_file(chunks, content_type)
-            name, chunks = form.name, form.chunks
-        elif filename:
-            name = PurePosixPath(display_name(filename)).name
-        else:
-            raise Reject("Send the comic as a form, or as the bare body with ?filename=NAME.")
+        name, chunks = await sent_file(request, filename=filename)
         with storage.scratch_file() as draft:
             received = await receive(chunks, draft, limit=configured.upload_limit, name=name)
 

@@ -1,7 +1,8 @@
 """DataSpec 1.0: a page with its panels and their text, the contract between reading pages and training on them.
 
 One JSON object a page. `docs/dataspec-1.0.schema.json` is its published JSON schema. A DataSpec stands alone: it names
-its comic and its image by the sha256 of their bytes, never by a row of some database or a path of some machine.
+its comic and its image by the sha256 of their bytes, never by a row of some database or a path of some machine. A
+dataset is a file of lines, `{"split": …, "page": DataSpec}`, sorted by comic key and page number.
 """
 
 from typing import Literal
@@ -13,6 +14,8 @@ from shared.domain.schema import Box, Contract, Direction, LayoutKind, Score, Te
 VERSION: Literal["1.0"] = "1.0"
 TextSource = Literal["ocr", "vlm", "import", "person"]
 Verdict = Literal["verified", "silent", "unverified"]
+Split = Literal["train", "held_out"]
+SPLITS: tuple[Split, ...] = ("train", "held_out")
 
 
 class PieceOfText(Contract):
@@ -95,5 +98,12 @@ class DataSpec(Contract):
 class DatasetLine(Contract):
     """One line of a dataset's `pages.jsonl`: a page and the side of the split it is on."""
 
-    split: Literal["train", "held_out"]
+    split: Split
     page: DataSpec
+
+
+class DatasetSlice(Contract):
+    """Some pages of a dataset; ask again with `after=next` until it is null."""
+
+    items: list[DatasetLine]
+    next: int | None

@@ -87,11 +87,12 @@ class TextLine(Contract):
 
 
 class PageExtraction(Contract):
-    """What an OCR engine read on a page, lines in the engine's order."""
+    """What an OCR engine read on a page, lines in the engine's order; of the `whole_page`, or only of some boxes."""
 
     engine: str
     model: str
     lines: list[TextLine]
+    whole_page: bool = True
 
 
 class SpokenText(Contract):

@@ -5,33 +5,39 @@
 Errors are RFC 9457 documents: `{"type", "title", "status", "detail", "instance"}`. Internal text never leaves.
 """
 
+import hashlib
 import hmac
 import json
 import logging
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any
+from urllib.parse import quote, urlsplit
 
 import redis
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.errors import ComicsError, Reject, Retry, TooLarge, Unauthorized
+from shared.http.meter import Measured, Meter
 from shared.settings import Settings, settings
 from shared.store.db import row, rows, unit_of_work
 from shared.work.stages import database_url
 
 log = logging.getLogger(__name__)
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
-OPEN_PATHS = {"/health", "/health/ready", "/metrics"}
+OPEN_PATHS = {"/health", "/health/ready", "/metrics", "/ui/login"}
+OPEN_FOLDER = "/ui/static/"  # what the sign-in page looks like
+SESSION = "comics_session"
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 BODY_LIMIT = 72 << 20  # bytes; a picture of 64 MiB and its form
+UNLIMITED = {"/comics", "/datasets/import"}  # whole files, which have a limit of their own
 
 
 def create_app(service: str, routers: Sequence[APIRouter], *, lifespan: Lifespan | None = None) -> FastAPI:
@@ -103,61 +109,17 @@ def event_stream(events: AsyncIterator[dict[str, Any]]) -> StreamingResponse:
     )
 
 
-class Meter:
-    """Requests of this process by route and status, in Prometheus' text format."""
-
-    def __init__(self, service: str) -> None:
-        self.service = service
-        self.requests: dict[tuple[str, str, int], tuple[int, float]] = {}
-
-    def add(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count one request."""
-        count, total = self.requests.get((method, route, status), (0, 0.0))
-        self.requests[method, route, status] = (count + 1, total + seconds)
-
-    def text(self, jobs: Sequence[tuple[str, str, int]]) -> str:
-        """The exposition: requests, their seconds, and jobs by stage and state."""
-        lines = ["# TYPE comics_http_requests_total counter", "# TYPE comics_http_request_seconds_total counter"]
-        for (method, route, status), (count, seconds) in sorted(self.requests.items()):
-            labels = f'{{service="{self.service}",method="{method}",route="{route}",status="{status}"}}'
-            lines.append(f"comics_http_requests_total{labels} {count}")
-            lines.append(f"comics_http_request_seconds_total{labels} {seconds:.6f}")
-        lines.append("# TYPE comics_jobs gauge")
-        lines += [f'comics_jobs{{stage="{stage}",state="{state}"}} {count}' for stage, state, count in jobs]
-        return "\n".join(lines) + "\n"
-
-
-class Measured:
-    """ASGI middleware that feeds the meter."""
-
-    def __init__(self, app: ASGIApp, meter: Meter) -> None:
-        self.app, self.meter = app, meter
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, timing it until its last byte."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        begun, status = time.perf_counter(), 500
-
-        async def watch(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self.app(scope, receive, watch)
-        finally:
-            # The route, not the path: a label per comic would grow without end.
-            route = getattr(scope.get("route"), "path", "unmatched")
-            self.meter.add(scope["method"], route, status, time.perf_counter() - begun)
+def session_of(token: str) -> str:
+    """What a signed-in browser's cookie holds: a digest keyed by the token, so that the token itself stays with us."""
+    return hmac.new(token.encode(), b"comics browser session", hashlib.sha256).hexdigest()
 
 
 class Guarded:
-    """ASGI middleware that answers before a body is read: no token, no call; and no body without end.
+    """ASGI middleware that answers before a body is read: no token, no call; no foreign hand; no body without end.
 
-    A comic may be as large as its own limit says; everything else is a form with one picture, or less.
+    The token comes as a Bearer header or as the cookie of a signed-in browser. A page of another site (or of another
+    port of this machine) may not make a browser change anything here, token or not. A comic may be as large as its own
+    limit says; everything else is a form with one picture, or less.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -171,23 +133,39 @@ class Guarded:
         request = Request(scope)
         refusal = self._refusal(request)
         if refusal is not None:
-            await problem(request, refusal.status, refusal.title, str(refusal))(scope, receive, send)
+            await refusal(scope, receive, send)
             return
         await self.app(scope, receive if self._unlimited(request) else self._counted(receive), send)
 
-    def _refusal(self, request: Request) -> Reject | None:
-        token = settings().api_token
-        if token is not None and request.url.path not in OPEN_PATHS:
-            given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
-            if not hmac.compare_digest(given, token.get_secret_value().encode()):
-                return Unauthorized("Send the header `Authorization: Bearer TOKEN` with the token of COMICS_API_TOKEN.")
+    def _refusal(self, request: Request) -> Response | None:
+        if request.method not in SAFE_METHODS and _from_elsewhere(request):
+            return problem(request, 403, "Forbidden", "Another site's page may not act here; open this one itself.")
+        if not self._allowed(request):
+            screen = request.url.path == "/" or request.url.path.startswith("/ui")
+            if screen and request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+                back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+                return RedirectResponse(f"/ui/login?next={quote(back, safe='')}", 303)
+            return _refused(
+                request,
+                Unauthorized("Send the header `Authorization: Bearer TOKEN` with the token of COMICS_API_TOKEN."),
+            )
         length = request.headers.get("content-length", "0")
         if not self._unlimited(request) and length.isdigit() and int(length) > BODY_LIMIT:
-            return TooLarge(f"The body is over the limit of {BODY_LIMIT:,} bytes.")
+            return _refused(request, TooLarge(f"The body is over the limit of {BODY_LIMIT:,} bytes."))
         return None
 
+    def _allowed(self, request: Request) -> bool:
+        token, path = settings().api_token, request.url.path
+        if token is None or path in OPEN_PATHS or path.startswith(OPEN_FOLDER):
+            return True
+        secret = token.get_secret_value()
+        given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
+        shown = request.cookies.get(SESSION, "").encode()
+        by_header = hmac.compare_digest(given, secret.encode())
+        return hmac.compare_digest(shown, session_of(secret).encode()) or by_header
+
     def _unlimited(self, request: Request) -> bool:
-        return request.method == "POST" and request.url.path == "/comics"
+        return request.method == "POST" and request.url.path in UNLIMITED
 
     def _counted(self, receive: Receive) -> Receive:
         seen = 0
@@ -201,6 +179,19 @@ class Guarded:
             return message
 
         return counted
+
+
+def _refused(request: Request, error: Reject) -> JSONResponse:
+    return problem(request, error.status, error.title, str(error))
+
+
+def _from_elsewhere(request: Request) -> bool:
+    """Whether a browser sent this on behalf of a page that is not ours. Programs say nothing and are believed."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = request.headers.get("origin")  # browsers leave Sec-Fetch-Site out where there is no TLS
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
 
 
 def _service_router(meter: Meter) -> APIRouter:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from shared.domain.dataspec import DatasetLine, DatasetSlice, Split
 from shared.domain.training import (
     CheckpointView,
     DatasetRequest,
@@ -37,14 +38,24 @@ class LearningCalls(Connection):
         card: dict[str, Any] = self._get(f"/datasets/{dataset_id}/card")
         return card
 
+    def dataset_pages(self, dataset_id: int, *, split: Split | None = None) -> Iterator[DatasetLine]:
+        """The pages of a dataset as DataSpecs, in its order."""
+        after: int | None = None
+        while True:
+            slice_ = DatasetSlice.model_validate(self._get(f"/datasets/{dataset_id}/pages", split=split, after=after))
+            yield from slice_.items
+            after = slice_.next
+            if after is None:
+                return
+
     def export_dataset(self, dataset_id: int, path: Path, *, form: Literal["jsonl", "v0.3"]) -> None:
         """Write a dataset to a file: DataSpec 1.0 lines, or a zip of v0.3 folders with the images."""
         self._download(f"/datasets/{dataset_id}/export", path, format=form)
 
     def import_dataset(self, path: Path, *, name: str = "") -> DatasetView:
         """Make a dataset of a zip of a v0.3 folder."""
-        headers = {"Content-Type": "application/zip"}
-        answer = self._send("POST", "/datasets/import", params={"name": name}, content=pieces(path), headers=headers)
+        headers, told = {"Content-Type": "application/zip"}, {"filename": path.name, "name": name}
+        answer = self._send("POST", "/datasets/import", params=told, content=pieces(path), headers=headers)
         return DatasetView.model_validate(answer.json())
 
     def train(self, request: RunRequest) -> RunView:

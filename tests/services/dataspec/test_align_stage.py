@@ -72,6 +72,55 @@ def test_text_goes_to_its_panel_and_is_made_searchable(configured: Settings) -> 
     assert [text[:2] for text in texts(url)] == [("", "seen 1"), ("Héllo", "seen 2")]
 
 
+def test_verdicts_are_written_and_shown_with_their_reasons(configured: Settings) -> None:
+    from fastapi.testclient import TestClient
+
+    from services.dataspec.api import app
+
+    url = str(configured.database_url)
+    page = add_page(configured)
+    api = TestClient(app)
+    assert api.get(f"/alignment/{page}").json()["aligned"] is False
+    plan_stage(configured, "align")
+    run_batch(ALIGN, tasks.align)
+    shown = api.get(f"/alignment/{page}").json()
+    assert (shown["aligned"], shown["perfect"], shown["reason"], shown["equal_counts"]) == (True, True, None, None)
+    assert [panel["verdict"] for panel in shown["panels"]] == ["silent", "verified"]
+    assert [piece["text"] for piece in shown["panels"][1]["pieces"]] == ["Héllo"]
+    second = told(2) | {"texts": [{"kind": "dialogue", "speaker": None, "text": "Something else"}]}
+    add_reading(url, page, "vlm", {"summary": "s", "panels": [told(1), second], "missed": []})
+    # A verdict about an older reading is no verdict about the page.
+    assert api.get(f"/alignment/{page}").json()["aligned"] is False
+    plan_stage(configured, "align")
+    run_batch(ALIGN, tasks.align)
+    shown = api.get(f"/alignment/{page}").json()
+    assert (shown["perfect"], shown["equal_counts"]) == (False, True)
+    assert shown["panels"][1]["reason"] == "the VLM read “Something else”, OCR did not"
+
+
+def test_a_page_without_panels_is_judged_too(configured: Settings) -> None:
+    url = str(configured.database_url)
+    page = add_page(configured)
+    execute(url, "DELETE FROM panel")
+    plan_stage(configured, "align")
+    run_batch(ALIGN, tasks.align)
+    with unit_of_work(url) as connection:
+        judged = row(connection, "SELECT * FROM alignment WHERE page_id = :page", page=page)
+    assert judged is not None
+    assert (judged["perfect"], judged["reason"]) == (False, "the page has no panels")
+    assert [left["text"] for left in judged["leftovers"]] == ["Héllo"]
+
+
+def test_nothing_is_silent_where_ocr_looked_into_boxes_only(configured: Settings) -> None:
+    add_page(configured)
+    execute(str(configured.database_url), "UPDATE extraction SET content = content || '{\"whole_page\": false}'")
+    plan_stage(configured, "align")
+    run_batch(ALIGN, tasks.align)
+    with unit_of_work(str(configured.database_url)) as connection:
+        found = rows(connection, "SELECT t.verdict FROM panel_text t JOIN panel n ON n.id = t.panel_id ORDER BY n.id")
+    assert [text["verdict"] for text in found] == ["unverified", "verified"]
+
+
 def test_a_late_align_never_overwrites_a_newer_one(configured: Settings) -> None:
     """Between its reading and its writing a paid answer arrives and is aligned by somebody else."""
     url = str(configured.database_url)

@@ -6,11 +6,12 @@ from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
 
 from shared.domain.page_order import display_name
 from shared.errors import Reject, Retry, TooLarge
@@ -28,6 +29,20 @@ class ReceivedFile:
 
     sha256: str
     size: int
+
+
+async def sent_file(request: Request, *, filename: str | None) -> tuple[str, AsyncIterator[bytes]]:
+    """Name and bytes of the file of a request: a form's (`curl -F file=@name`), or the bare body named by `filename`.
+
+    Raises `Reject` when it is neither.
+    """
+    content_type = request.headers.get("content-type", "")
+    if content_type.startswith("multipart/"):
+        form = await multipart_file(request.stream(), content_type)
+        return form.name, form.chunks
+    if filename:
+        return PurePosixPath(display_name(filename)).name, request.stream()
+    raise Reject("Send the file as a form, or as the bare body with ?filename=NAME.")
 
 
 async def receive(chunks: AsyncIterator[bytes], target: Path, *, limit: int, name: str = "upload") -> ReceivedFile:
@@ -102,7 +117,7 @@ async def multipart_file(chunks: AsyncIterator[bytes], content_type: str) -> For
             return FormFile(form.file_name, form.fields, _file_bytes(form, chunks))
     if not form.ended:
         raise Reject("the upload is cut off before its file begins; send it again")
-    raise Reject("the form holds no file; send the comic as multipart/form-data, for example curl -F file=@comic.cbz")
+    raise Reject("the form holds no file; send it as multipart/form-data, for example curl -F file=@comic.cbz")
 
 
 async def _file_bytes(form: "_Form", chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -132,7 +147,7 @@ class _Form:
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if kind != b"multipart/form-data" or not boundary:
-            raise Reject("the request is no form; send the comic as multipart/form-data with a boundary")
+            raise Reject("the request is no form; send the file as multipart/form-data with a boundary")
         self.file_name: str | None = None
         self.fields: dict[str, str] = {}
         self.arrived: deque[bytes] = deque()
@@ -182,11 +197,11 @@ class _Form:
         _, options = parse_options_header(disposition.decode("latin-1"))
         if b"filename" in options:
             if self.file_name is not None:
-                raise Reject(f"the form holds more files than {self.file_name}; send one comic at a time")
+                raise Reject(f"the form holds more files than {self.file_name}; send one file at a time")
             self.file_name = _last_name(_text(options[b"filename"]))
             return
         if len(self.fields) >= FIELDS:
-            raise Reject(f"the form has more than {FIELDS} fields; send the comic's file alone")
+            raise Reject(f"the form has more than {FIELDS} fields; send the file alone")
         self._part.field_name = _text(options.get(b"name", b""))
 
     def _data(self, data: bytes, start: int, end: int) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from services.ingestion.uploads import ReceivedFile, multipart_file, receive
 from shared.errors import Reject, Retry, TooLarge
+from shared.http.uploads import ReceivedFile, multipart_file, receive
 
 BOUNDARY = "----edge7MA4"
 CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
@@ -183,7 +183,7 @@ def test_a_body_cut_off_before_its_file_is_refused() -> None:
         (b"--" + BOUNDARY.encode() + b"\r\nbad header\x00: x\r\n\r\n", "not a well-formed form"),
         (
             form(part(b"1", 'name="a"; filename="a.cbz"'), part(b"2", 'name="b"; filename="b.cbz"')),
-            "one comic at a time",
+            "one file at a time",
         ),
         (form(part(bytes(70_000), 'name="title"')), "over 65,536 bytes"),
         (form(*(part(b"v", f'name="f{number}"') for number in range(40))), "more than 32 fields"),

@@ -1,0 +1,128 @@
+"""A dataset's files: pages with their split and a fingerprint of both, and the reading of them in slices.
+
+The fingerprint is the sha256 of `pages.jsonl`, in which nothing of an installation appears (no id, no time, no path):
+the same pages with the same split have the same fingerprint everywhere.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from services.dataspec.cards import Tally
+from services.dataspec.specs import canonical, ending, line_of, parse_line
+from services.dataspec.splits import Families, held_out_comics, straddling
+from shared.domain.dataspec import SPLITS, DatasetLine, DataSpec, Split
+from shared.errors import Reject
+from shared.store.storage import Storage
+
+PAGES = "pages.jsonl"
+PIECE = 1 << 20
+LONGEST_LINE = 16 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A dataset on its way into the storage: counted, fingerprinted, its lines in a file."""
+
+    fingerprint: str
+    tally: Tally
+    warnings: list[str]
+
+    @property
+    def key(self) -> str:
+        """Where its files are kept."""
+        return f"datasets/{self.fingerprint[:16]}"
+
+
+def build(
+    pages: Iterable[DataSpec],
+    draft: Path,
+    target: Path,
+    *,
+    share: float,
+    seed: int,
+    given: Mapping[str, set[Split]] | None = None,
+) -> Built | None:
+    """Write the pages with their split as lines of the new file `target`; None when there are none.
+
+    `pages` come sorted by comic key and number, once; `draft` is a path for them while the split is unknown. `given`
+    are splits a comic's pages had elsewhere: they are kept, unless they tear comics apart that belong together.
+    """
+    families, tally = Families(), Tally()
+    with draft.open("wb") as file:
+        for page in pages:
+            families.add(page.comic.key, page.image_sha256)
+            tally.add(page)
+            # Its comic's key goes before each line: the split is put into it once all comics are known.
+            file.write(canonical(page.comic.key) + b"\t" + line_of(page, "train"))
+    if not families.pages:
+        return None
+    held, warnings = _sides(families, share=share, seed=seed, given=given)
+    tally.hold_out(held)
+    marked, digest = {canonical(key) for key in held}, sha256()
+    with draft.open("rb") as drafted, target.open("wb") as file:
+        for drafted_line in drafted:
+            key, _, line = drafted_line.partition(b"\t")
+            final = line.removesuffix(ending("train")) + ending("held_out") if key in marked else line
+            digest.update(final)
+            file.write(final)
+    return Built(fingerprint=digest.hexdigest(), tally=tally, warnings=[*tally.warnings(held_out=share), *warnings])
+
+
+def _sides(
+    families: Families, *, share: float, seed: int, given: Mapping[str, set[Split]] | None
+) -> tuple[set[str], list[str]]:
+    """The comics to hold out, and what is to be said about it."""
+    if given is None:
+        return held_out_comics(families, share=share, seed=seed), []
+    torn = straddling(families, given)
+    if torn:
+        chosen = held_out_comics(families, share=share, seed=seed)
+        what = f"The split it came with has pages of one comic, or the same page image, on both sides ({len(torn)} "
+        return chosen, [f"{what}comics): a new split by comics was made."]
+    return {comic for comic in families.pages if given[comic] == {"held_out"}}, []
+
+
+def lines_of(storage: Storage, key: str, *, after: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Lines of a dataset from byte `after` on, each with the offset of the next; a piece in memory at a time."""
+    path, position, rest = f"{key}/{PAGES}", after, b""
+    while True:
+        piece = storage.get_range(path, start=position + len(rest), length=PIECE)
+        if not piece:
+            return
+        *lines, rest = (rest + piece).split(b"\n")
+        if len(rest) > LONGEST_LINE:
+            raise Reject("This is no place in the dataset; start again without `after`.")
+        for line in lines:
+            position += len(line) + 1
+            yield position, line
+
+
+def slice_of(
+    storage: Storage, key: str, *, split: Split | None, after: int, limit: int
+) -> tuple[list[DatasetLine], int | None]:
+    """Up to `limit` pages, of one split or of both, from offset `after` on, and the offset to go on from."""
+    path = f"{key}/{PAGES}"
+    size = storage.size(path)
+    if after and (after >= size or storage.get_range(path, start=after - 1, length=1) != b"\n"):
+        raise Reject(f"{after} is no place in this dataset; use the `next` of the slice before, or start without.")
+    other = next((ending(side) for side in SPLITS if split is not None and side != split), None)
+    found: list[DatasetLine] = []
+    for following, line in lines_of(storage, key, after=after):
+        if other is not None and (line + b"\n").endswith(other):
+            continue  # most lines of a large dataset need not be parsed
+        page = parse_line(line)
+        if split is None or page.split == split:
+            found.append(page)
+        if len(found) == limit:
+            return found, following if following < size else None
+    return found, None
+
+
+def pieces_of(storage: Storage, key: str) -> Iterator[bytes]:
+    """The bytes of `pages.jsonl`."""
+    position = 0
+    while piece := storage.get_range(f"{key}/{PAGES}", start=position, length=PIECE):
+        position += len(piece)
+        yield piece

@@ -1,0 +1,97 @@
+"""Datasets kept: frozen from the database or imported, their files in the storage first and their row last."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from typing import Any, Literal
+
+from services.dataspec.cards import card_of, markdown_of
+from services.dataspec.datasets import PAGES, Built, build
+from services.dataspec.views import dataset_view, require_comics, specs_of, why_none
+from shared.domain.dataspec import DataSpec, Split
+from shared.domain.training import DatasetRequest, DatasetView
+from shared.store.db import row, unit_of_work
+from shared.store.storage import Storage
+
+INSERT = """
+    INSERT INTO dataset (name, fingerprint, origin, request, counts, warnings, key)
+    VALUES (:name, :fingerprint, :origin, CAST(:request AS jsonb), CAST(:counts AS jsonb), CAST(:warnings AS jsonb),
+            :key)
+    ON CONFLICT (fingerprint) DO NOTHING RETURNING id"""
+
+
+def freeze(url: str, storage: Storage, wanted: DatasetRequest) -> tuple[DatasetView, bool]:
+    """The dataset of all pages that qualify now, and whether it is new. `Reject` says why when none does."""
+    with unit_of_work(url) as connection:
+        require_comics(connection, wanted.filter)
+
+        def pages() -> Iterable[DataSpec]:
+            return specs_of(connection, wanted.filter, quality=wanted.quality)
+
+        kept = keep(
+            url, storage, pages, origin="frozen", name=wanted.name, request=wanted.model_dump(exclude={"name"}),
+            share=wanted.held_out, seed=wanted.seed,
+        )  # fmt: skip
+        if kept is None:
+            raise why_none(connection, wanted.filter, quality=wanted.quality)
+    return kept
+
+
+def keep(
+    url: str,
+    storage: Storage,
+    pages: Callable[[], Iterable[DataSpec]],
+    *,
+    origin: Literal["frozen", "imported"],
+    name: str,
+    request: Mapping[str, Any],
+    share: float,
+    seed: int,
+    given: Mapping[str, set[Split]] | None = None,
+    said: Callable[[], list[str]] = list,
+) -> tuple[DatasetView, bool] | None:
+    """Keep pages as a dataset, or find the one there is; the view and whether it is new. None without pages.
+
+    `said` is asked for further warnings once all pages have been taken.
+    """
+    with ExitStack() as drafts:
+        draft, target = (drafts.enter_context(storage.scratch_file()) for _ in range(2))
+        built = build(pages(), draft, target, share=share, seed=seed, given=given)
+        if built is None:
+            return None
+        warnings = [*built.warnings, *said()]
+        known = _find(url, built.fingerprint)
+        if known is not None:
+            return known, False
+        card = card_of(
+            built.tally, name=name, fingerprint=built.fingerprint, origin=origin, request=request, warnings=warnings
+        )
+        storage.put_file(f"{built.key}/{PAGES}", target)
+        storage.put(f"{built.key}/card.md", markdown_of(card).encode("utf-8", "replace"))
+        storage.put(f"{built.key}/card.json", json.dumps(card, ensure_ascii=False).encode("utf-8", "replace"))
+    new = _insert(url, built, origin=origin, name=name, request=request, warnings=warnings)
+    found = _find(url, built.fingerprint)
+    assert found is not None
+    return found, new
+
+
+def _insert(url: str, built: Built, *, origin: str, name: str, request: Mapping[str, Any], warnings: list[str]) -> bool:
+    with unit_of_work(url) as connection:
+        made = row(
+            connection,
+            INSERT,
+            name=name,
+            fingerprint=built.fingerprint,
+            origin=origin,
+            request=json.dumps(dict(request)),
+            counts=built.tally.counts().model_dump_json(),
+            warnings=json.dumps(warnings),
+            key=built.key,
+        )
+    return made is not None
+
+
+def _find(url: str, fingerprint: str) -> DatasetView | None:
+    with unit_of_work(url) as connection:
+        found = row(connection, "SELECT * FROM dataset WHERE fingerprint = :fingerprint", fingerprint=fingerprint)
+    return None if found is None else dataset_view(found)
