@@ -3,7 +3,7 @@
 FROM python:3.11-slim-bookworm
 
 ARG EXTRAS=standalone
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 COMICS_HOME=/data
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=PASSIVE COMICS_HOME=/data
 
 # libgl and glib: OpenCV inside RapidOCR links them.
 # hadolint ignore=DL3008
@@ -14,12 +14,14 @@ RUN apt-get update \
     && mkdir /data && chown comics /data
 
 WORKDIR /app
-COPY pyproject.toml requirements.lock README.md ./
+COPY pyproject.toml requirements.lock package.json package-lock.json README.md ./
 COPY shared shared
 COPY services services
 COPY migrations migrations
 # hadolint ignore=DL3013
-RUN pip install --no-cache-dir --constraint requirements.lock --editable ".[${EXTRAS}]"
+# The browser interface brings npm and serves two JavaScript libraries; no other role has either.
+RUN pip install --no-cache-dir --constraint requirements.lock --editable ".[${EXTRAS}]" \
+    && if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund; fi
 
 USER 10001
 VOLUME /data

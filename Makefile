@@ -5,22 +5,24 @@ VENV := .venv
 PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 EXTRAS ?= dev
+JOBS ?= 2
 STAMP := $(VENV)/.installed-$(EXTRAS)
 BEGUN := $(shell date +%s)
 LINTED := shared services migrations tests
 
-.PHONY: help setup demo run test lint bench migrate train-detector train-encoder lock clean
+.PHONY: help setup demo run test lint bench screenshots migrate train-detector train-encoder eval-training train-memory lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## install everything into .venv (once; again when requirements.lock changes)
 
-$(STAMP): pyproject.toml requirements.lock
+$(STAMP): pyproject.toml requirements.lock package-lock.json
 	@test -x $(PY) || python3 -m venv $(VENV)
 	@test -x $(UV) || $(VENV)/bin/pip install --quiet --disable-pip-version-check uv
 	@echo "installing the '$(EXTRAS)' extra (torch is the large part)"
 	@$(UV) pip install --quiet --python $(PY) --constraint requirements.lock --editable '.[$(EXTRAS)]'
+	@test ! -x $(VENV)/bin/npm || PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/npm ci --silent --no-audit --no-fund
 	@touch $@
 
 demo: setup ## the main job on a comic: COMIC=path, else one it makes
@@ -29,8 +31,8 @@ demo: setup ## the main job on a comic: COMIC=path, else one it makes
 run: setup ## start everything on this machine; Ctrl-C stops it (same as `comics up`)
 	@exec $(VENV)/bin/comics up
 
-test: setup ## all tests, on a real PostgreSQL and Redis
-	@$(PY) -m pytest -q $(ARGS)
+test: setup ## all tests, on a real PostgreSQL and Redis; JOBS=2 files at once
+	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(PY) -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup ## ruff, mypy --strict, import contracts, alembic check, hadolint, compose
 	@$(VENV)/bin/ruff check $(LINTED)
@@ -44,6 +46,9 @@ lint: setup ## ruff, mypy --strict, import contracts, alembic check, hadolint, c
 bench: setup ## benchmarks, one line each: `bench <name> <value> <unit>`; ONLY=<area>
 	@$(PY) -m tests.bench $(ONLY)
 
+screenshots: setup ## pictures of every screen, light, dark and on a phone, into out/screenshots (needs Chromium)
+	@$(PY) -m tests.screenshots
+
 migrate: setup ## bring the database of DATABASE_URL to the newest revision
 	@$(VENV)/bin/comics migrate
 
@@ -53,9 +58,15 @@ train-detector: setup ## train the shipped detector anew on pages it makes itsel
 train-encoder: setup ## train the shipped starter encoder anew, likewise
 	@$(PY) -m services.training.starter_training --out services/search/weights
 
+eval-training: setup ## the four training options on made stories, three seeds each, beside chance (about 15 minutes)
+	@OMP_NUM_THREADS=1 $(PY) -m services.training.options_table --out build/options-table.json
+
+train-memory: setup ## what training takes of a GPU's memory, computed without one
+	@$(PY) -m services.training.memory
+
 lock: setup ## resolve requirements.lock anew from pyproject.toml
 	@$(UV) pip compile --quiet --python $(PY) --extra dev --no-header --no-emit-index-url --no-annotate pyproject.toml -o requirements.lock
 
 clean: ## remove everything that was made here, .venv too
-	rm -rf $(VENV) build out .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf $(VENV) node_modules build out .mypy_cache .ruff_cache .pytest_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
