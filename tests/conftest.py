@@ -16,6 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that `tests.equipment` imports the same way in every runner
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of whole installations, which lie in `tests` itself, take longest: they begin first."""
+    items.sort(key=lambda item: item.path.parent != ROOT / "tests")
+
+
 def absent(reason: str) -> None:
     """Skip, or fail where REQUIRE_ALL=1 says that nothing may be missing."""
     if os.environ.get("REQUIRE_ALL") == "1":

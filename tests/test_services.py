@@ -18,9 +18,10 @@ OWNED = {
     "ingestion": {"/comics", "/images/{page_id}", "/status", "/jobs"},
     "detection": {"/layouts", "/panels/{panel_id}", "/panels/{panel_id}/provenance", "/detect"},
     "extraction": {"/extractions", "/costs", "/vlm"},
-    "dataspec": {"/alignment/{page_id}"},
-    "training": {"/checkpoints"},
-    "search": {"/search", "/embeddings"},
+    "dataspec": {"/alignment/{page_id}", "/datasets", "/datasets/schema", "/datasets/{dataset_id}/export"},
+    "training": {"/runs", "/runs/{run_id}/events", "/checkpoints", "/promotions"},
+    "search": {"/search", "/embeddings", "/embeddings/missing"},
+    "web": set(),  # screens, not an interface for programs
 }
 
 
@@ -43,6 +44,8 @@ def test_a_service_starts_alone_and_owns_its_paths(service: str) -> None:
             assert http.get("/health/ready").json()["status"] == "ready"
             assert OWNED[service] <= set(http.get("/openapi.json").json()["paths"])
             assert http.get("/metrics").status_code == 200
+            if service == "web":
+                assert http.get("/", follow_redirects=True).headers["content-type"].startswith("text/html")
     finally:
         process.terminate()
         process.wait(timeout=20)

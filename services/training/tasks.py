@@ -77,7 +77,7 @@ def _prepared(run: Row, storage: Storage, *, device: str) -> Training:
         numbers = range(config.stories)
         made = {"train": [n for n in numbers if n % 5], "held_out": [n for n in numbers if n % 5 == 0]}
         for split, seeds in made.items():
-            sides[split] = Corpus([*sides[split].pages, *corpus_of_stories(seeds, size=size).pages])
+            sides[split] += corpus_of_stories(seeds, size=size)
     return Training(config, run["option"], sides["train"], sides["held_out"], start=start, device=device)
 
 

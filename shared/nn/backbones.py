@@ -4,6 +4,7 @@ transformers is imported on first use: only the roles that configure a backbone 
 weights are only read as safetensors.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import nn
 from shared.errors import Reject
 
 RawConfig = dict[str, Any]
+Colours = tuple[float, float, float]
 
 
 def pretrained(source: str, *, vision: bool) -> nn.Module:
@@ -26,6 +28,22 @@ def pretrained(source: str, *, vision: bool) -> nn.Module:
             "and model.safetensors."
         ) from error
     return _side(model, vision=vision)
+
+
+def picture_statistics(source: str) -> tuple[Colours, Colours]:
+    """Mean and deviation that the vision model at a hub name or in a folder takes out of its pictures.
+
+    0.5 and 0.5 where its preprocessor does not say. Another model's would shift all of its inputs.
+    """
+    from transformers.utils import cached_file
+
+    try:
+        path = cached_file(source, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
+        told = json.loads(Path(path).read_text()) if path else {}
+    except (OSError, ValueError) as error:
+        raise Reject(f"The preprocessor of {Path(source).name} cannot be read; give a folder that has it.") from error
+    mean, std = (told.get(name) or [0.5, 0.5, 0.5] for name in ("image_mean", "image_std"))
+    return (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])
 
 
 def from_raw_config(raw: RawConfig, *, vision: bool) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Which torch device to use."""
+"""Which torch device to use, and how."""
 
 import torch
 
@@ -16,3 +16,11 @@ def pick_device(wanted: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise Reject(f"The device {wanted} is not available here; set COMICS_DEVICE to auto or cpu.") from error
     return wanted
+
+
+def fast_in_half(device: str) -> bool:
+    """Whether a device computes in bfloat16 itself; where it does not, bfloat16 is slower than float32."""
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return kind == "cpu" and bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

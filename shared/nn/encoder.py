@@ -4,13 +4,13 @@
     page     unit( branch(image) of the whole page  +  unit( mean of its panels' fused vectors ) ); either part may miss
 
 Every branch gives unit vectors of the same space, so a query known by its picture alone is compared with panels known
-in full. `encode_pages` takes whole pages in reading order, so that an encoder that looks across a page's panels can be
-put behind the same calls. A checkpoint is a folder: `config.json` (a Manifest), `encoder.safetensors` in float16, and
-`tokenizer/` when there is a text branch; it needs no network to load.
+in full. An encoder with a page network also gives each panel a vector in its context, adds what it makes of the panels
+to their mean in the page's vector, and tells what stands in a panel that nobody has seen. The picture of the whole page
+never enters the page network: it shows every panel. A checkpoint is a folder and needs no network to load
+(`encoder_files`).
 """
 
-import hashlib
-import json
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,25 +18,31 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from shared.errors import Reject
 from shared.nn import backbones
-from shared.nn.encoder_branches import BackboneBranch, ConvBranch, Fusion, LayoutBranch, TextBranch
+from shared.nn.encoder_branches import BackboneBranch, TextBranch
 from shared.nn.encoder_config import EncoderConfig, ImageConfig, Manifest, Modality
-from shared.nn.files import write_durably
+from shared.nn.encoder_files import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    checkpoint_fingerprint,
+    read_checkpoint,
+    write_checkpoint,
+)
+from shared.nn.encoder_net import EncoderNet, PanelTensors, build_net, on_pages, slots
+from shared.nn.encoder_sequence import places_of
+from shared.nn.encoder_text import hashed
 from shared.nn.layout_features import LAYOUT_FEATURES, LayoutFeatures
+
+__all__ = ["CONFIG_FILE", "WEIGHTS_FILE", "EncoderNet", "checkpoint_fingerprint"]
 
 Vectors = NDArray[np.float32]
 Picture = NDArray[np.uint8]
-
-WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_FOLDER = "encoder.safetensors", "config.json", "tokenizer"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,19 +67,14 @@ class PageInput:
 
 @dataclass(frozen=True, eq=False)
 class PageVectors:
-    """`page` (D,) and `panels` (N, D), unit vectors, N = 0 for a page without panels."""
+    """`page` (D,) and `panels` (N, D), unit vectors, N = 0 for a page without panels.
+
+    `context` (N, D): each panel as it is read among the others; None when the encoder has no page network.
+    """
 
     page: Vectors
     panels: Vectors
-
-
-class EncoderNet(nn.Module):
-    """The branches and their fusion, as one module to train and to store."""
-
-    def __init__(self, branches: Mapping[str, nn.Module], gains: Mapping[Modality, float]) -> None:
-        super().__init__()
-        self.branches = nn.ModuleDict(branches)
-        self.fusion = Fusion({name: gains.get(name, 1.0) for name in branches})  # type: ignore[call-overload]
+    context: Vectors | None = None
 
 
 class Encoder:
@@ -87,7 +88,8 @@ class Encoder:
         self.net = net.eval()
         self.fingerprint = fingerprint
         """Identifies the checkpoint this was loaded from; empty when it was built."""
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
+        """The text model's; None without one."""
         self._tokenizing = Lock()  # fast tokenizers are changed by every call and refuse to be shared
         self._device = torch.device("cpu")
 
@@ -116,17 +118,37 @@ class Encoder:
         panels = self.encode([panel for page in pages for panel in page.panels])
         pictured = [page for page in pages if page.image is not None and "image" in self.modalities]
         pictures: Iterator[Vectors] = iter(self.encode([PanelInput(crop=page.image) for page in pictured]))
+        read = iter(self._read([page.panels for page in pages if page.panels], panels))
         result, start = [], 0
         for page in pages:
             own = panels[start : start + len(page.panels)]
             start += len(page.panels)
-            parts = [_unit(own.mean(0))] if len(own) else []
+            together, context = next(read) if len(own) else (None, own)
+            parts = [] if together is None else [together]
             if page.image is not None and "image" in self.modalities:
                 parts.append(next(pictures))
             if not parts:
                 raise Reject("A page without picture and panels has no vector.")
-            result.append(PageVectors(_unit(np.sum(parts, axis=0)), own))
+            told = context if self.net.sequence is not None else None
+            result.append(PageVectors(_unit(np.sum(parts, axis=0)), own, told))
         return result
+
+    def predict_panels(self, panels: Sequence[PanelInput]) -> Vectors:
+        """What must stand in each panel of a page, by the other panels and its own place: (N, D) unit vectors.
+
+        Nothing of a panel but its layout takes part in its own row. Reject without a page network, and as `encode`.
+        """
+        if self.net.sequence is None:
+            raise Reject("This encoder has no page network; train one to have panels predicted.")
+        count = len(panels)
+        if not count:
+            return np.zeros((0, self.config.dimensions), np.float32)
+        fused, places = self._page_tensors([panels], self.encode(panels))
+        with torch.inference_mode():
+            there = torch.ones((count, count), dtype=torch.bool, device=self._device)
+            hidden = torch.eye(count, dtype=torch.bool, device=self._device)
+            context, _ = self.net.sequence(fused.expand(count, -1, -1), places.expand(count, -1, -1), there, hidden)
+            return _finite(context.diagonal().T)
 
     def prepare(self, crops: Sequence[Picture]) -> Tensor:
         """RGB pictures (H, W, 3) uint8 of any sizes → normalised pixels (N, 3, size, size) of the picture branch."""
@@ -135,11 +157,15 @@ class Encoder:
         return normalised(torch.stack([_resized(crop, config.size) for crop in crops]), config)
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Texts → token ids and attention mask of the text branch, both (N, T)."""
-        assert self.config.text is not None
-        limit = self.config.text.max_tokens
+        """Texts → token ids and their attention mask, or hashed units and their weights, both (N, T)."""
+        config = self.config.text
+        assert config is not None
+        if self.tokenizer is None:
+            return hashed(texts, buckets=config.buckets, words=config.max_tokens)
         with self._tokenizing:
-            tokens = self._tokenizer(list(texts), padding=True, truncation=True, max_length=limit, return_tensors="pt")
+            tokens = self.tokenizer(
+                list(texts), padding=True, truncation=True, max_length=config.max_tokens, return_tensors="pt"
+            )
         return tokens["input_ids"], tokens["attention_mask"]
 
     @torch.inference_mode()
@@ -150,23 +176,51 @@ class Encoder:
             for name in self.modalities:
                 if known[name]:
                     rows[name].append(row)
-        vectors, present = {}, {}
-        for name, chosen in rows.items():
-            if not chosen:
-                continue
-            inputs = self._inputs(name, [panels[row] for row in chosen])
-            # Only rows that have the modality pass its branch: nothing is computed from stand-ins.
-            found = self.net.branches[name](*(tensor.to(self._device) for tensor in inputs)).float()
-            vectors[name] = torch.zeros((len(panels), found.shape[1]), device=self._device)
-            vectors[name][chosen] = found
-            present[name] = torch.zeros(len(panels), dtype=torch.bool, device=self._device)
-            present[name][chosen] = True
-        if not vectors:
+        inputs = {
+            name: tuple(tensor.to(self._device) for tensor in self._inputs(name, [panels[row] for row in chosen]))
+            for name, chosen in rows.items()
+            if chosen
+        }
+        if not inputs:
             raise Reject(f"A panel needs one of {', '.join(self.modalities)} to be encoded.")
-        fused = self.net.fusion(vectors, present).cpu().numpy()
-        if not np.isfinite(fused).all():
-            raise Reject("The encoder gave a vector that is not finite; its checkpoint is unusable.")
-        return np.asarray(fused, np.float32)
+        chosen_rows = {name: torch.tensor(rows[name], device=self._device) for name in inputs}
+        vectors, present = self.net.look(PanelTensors(len(panels), chosen_rows, inputs))
+        return _finite(self.net.fusion(vectors, present))
+
+    def _read(self, pages: Sequence[Sequence[PanelInput]], panels: Vectors) -> Iterator[tuple[Vectors, Vectors]]:
+        """For each page, all with panels, whose fused vectors `panels` are: the page's vector, and the contexts."""
+        if self.net.sequence is None or not pages:
+            start = 0
+            for page in pages:
+                own = panels[start : start + len(page)]
+                start += len(page)
+                yield _unit(own.mean(0)), own
+            return
+        fused, places = self._page_tensors(pages, panels)
+        counts = torch.tensor([len(page) for page in pages], device=self._device)
+        there = torch.arange(fused.shape[1], device=self._device) < counts[:, None]
+        with torch.inference_mode():
+            contexts, whole = self.net.sequence(fused, places, there)
+            contexts, whole = _finite(contexts), _finite(whole)
+        for number, page in enumerate(pages):
+            yield _unit(whole[number]), contexts[number, : len(page)]
+
+    def _page_tensors(self, pages: Sequence[Sequence[PanelInput]], panels: Vectors) -> tuple[Tensor, Tensor]:
+        """Fused vectors and places of pages, (P, L, D) and (P, L, PLACE_FEATURES)."""
+        every = [panel for page in pages for panel in page]
+        counts = [len(page) for page in pages]
+        page, position = slots(counts)
+        layouts = np.zeros((len(every), LAYOUT_FEATURES), np.float32)
+        for row, panel in enumerate(every):
+            if panel.layout is not None:
+                layouts[row] = panel.layout.vector()
+        known = torch.tensor([panel.layout is not None for panel in every])
+        places = places_of(torch.from_numpy(layouts), known, position, torch.tensor(counts)[page])
+        fused, places = (
+            on_pages(flat, page, position, pages=len(pages), longest=max(counts)).to(self._device)
+            for flat in (torch.from_numpy(panels), places)
+        )
+        return fused, places
 
     def _inputs(self, name: str, panels: Sequence[PanelInput]) -> tuple[Tensor, ...]:
         if name == "image":
@@ -177,18 +231,24 @@ class Encoder:
         return self.tokenize([panel.text for panel in panels if panel.text is not None])
 
 
-def build_encoder(config: EncoderConfig, *, seed: int = 0) -> Encoder:
-    """A new encoder; what has no pretrained backbone gets random weights from `seed`. Reject on unusable backbones."""
+def build_encoder(config: EncoderConfig, *, seed: int = 0, like: Encoder | None = None) -> Encoder:
+    """A new encoder; what has no pretrained backbone gets random weights from `seed`. Reject on unusable backbones.
+
+    Branches that `like` has get a copy of its backbone and tokenizer, wherever those once came from.
+    """
     found: dict[Modality, nn.Module] = {}
-    tokenizer = None
-    if config.image is not None and config.image.backbone is not None:
+    tokenizer = None if like is None else like.tokenizer
+    for name, branch in {} if like is None else dict(like.net.branches).items():
+        if isinstance(branch, BackboneBranch | TextBranch):
+            found[name] = copy.deepcopy(branch.backbone)  # type: ignore[index]
+    if config.image is not None and config.image.backbone is not None and "image" not in found:
         found["image"] = backbones.pretrained(config.image.backbone, vision=True)
-    if config.text is not None:
+    if config.text is not None and config.text.backbone is not None and "text" not in found:
         found["text"] = backbones.pretrained(config.text.backbone, vision=False)
         tokenizer = backbones.tokenizer(config.text.backbone)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Encoder(config, _net(config, found), tokenizer=tokenizer)
+        return Encoder(config, build_net(config, found), tokenizer=tokenizer)
 
 
 def save_encoder(folder: Path, encoder: Encoder, *, about: Mapping[str, Any] | None = None) -> Manifest:
@@ -196,27 +256,7 @@ def save_encoder(folder: Path, encoder: Encoder, *, about: Mapping[str, Any] | N
 
     `about` (JSON) is kept with it. Reject, with nothing written, when a weight is not finite in float16.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.detach().half().cpu().contiguous() for name, value in encoder.net.state_dict().items()}
-    for name, value in weights.items():
-        if not bool(torch.isfinite(value).all()):
-            raise Reject(f"The weight {name} is not finite in float16; the training went wrong, nothing was saved.")
-    data = safetensors.torch.save(weights)
-    manifest = Manifest(
-        config=encoder.config,
-        backbones={
-            name: backbones.raw_config(branch.backbone)  # type: ignore[arg-type]
-            for name, branch in encoder.net.branches.items()
-            if hasattr(branch, "backbone")
-        },
-        weights_sha256=hashlib.sha256(data).hexdigest(),
-        about=dict(about or {}),
-    )
-    if encoder._tokenizer is not None:
-        encoder._tokenizer.save_pretrained(folder / TOKENIZER_FOLDER)
-    write_durably(folder / WEIGHTS_FILE, data)
-    write_durably(folder / CONFIG_FILE, (json.dumps(manifest.model_dump(mode="json"), indent=2) + "\n").encode())
-    return manifest
+    return write_checkpoint(folder, encoder.net, config=encoder.config, tokenizer=encoder.tokenizer, about=about or {})
 
 
 def load_encoder(folder: Path, *, device: str = "cpu") -> Encoder:
@@ -224,64 +264,14 @@ def load_encoder(folder: Path, *, device: str = "cpu") -> Encoder:
 
     Reject, naming the folder, when the checkpoint is incomplete, damaged, or of another version.
     """
-    manifest, fingerprint = _manifest(folder)
-    config = manifest.config
-    try:
-        data = (folder / WEIGHTS_FILE).read_bytes()
-    except OSError as error:
-        raise Reject(f"The checkpoint {folder.name} has no {WEIGHTS_FILE}; save or copy it again.") from error
-    if hashlib.sha256(data).hexdigest() != manifest.weights_sha256:
-        raise Reject(f"{WEIGHTS_FILE} of the checkpoint {folder.name} is not the one it was saved with; copy it again.")
-    found = {name: backbones.from_raw_config(raw, vision=name == "image") for name, raw in manifest.backbones.items()}
-    net = _net(config, found)
-    try:
-        net.load_state_dict(safetensors.torch.load(data), strict=True)
-    except (RuntimeError, safetensors.SafetensorError) as error:
-        raise Reject(f"The weights of the checkpoint {folder.name} do not fit its {CONFIG_FILE}.") from error
-    tokenizer = backbones.tokenizer(str(folder / TOKENIZER_FOLDER)) if config.text is not None else None
+    net, config, tokenizer, fingerprint = read_checkpoint(folder)
     return Encoder(config, net, tokenizer=tokenizer, fingerprint=fingerprint).to(device)
-
-
-def checkpoint_fingerprint(folder: Path) -> str:
-    """What identifies the checkpoint in a folder: the hash of its manifest, which holds the hash of its weights."""
-    return _manifest(folder)[1]
 
 
 def normalised(pixels: Tensor, config: ImageConfig) -> Tensor:
     """Pixels (N, 3, S, S), uint8 or float 0 to 255 → float32 with the branch's mean and deviation taken out."""
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (config.mean, config.std))
     return (pixels.float() / 255 - mean) / std
-
-
-def _net(config: EncoderConfig, found: Mapping[Modality, nn.Module]) -> EncoderNet:
-    branches: dict[str, nn.Module] = {}
-    if config.image is not None and "image" in found:
-        width = backbones.hidden_size(found["image"])
-        branches["image"] = BackboneBranch(found["image"], width=width, dimensions=config.dimensions)
-    elif config.image is not None:
-        image = config.image
-        branches["image"] = ConvBranch(
-            widths=image.widths, blocks=image.blocks, size=image.size, dimensions=config.dimensions
-        )
-    if config.text is not None:
-        width = backbones.hidden_size(found["text"])
-        branches["text"] = TextBranch(found["text"], width=width, dimensions=config.dimensions)
-    if config.layout is not None:
-        width = config.layout.width
-        branches["layout"] = LayoutBranch(features=LAYOUT_FEATURES, width=width, dimensions=config.dimensions)
-    if not branches:
-        raise Reject("An encoder needs at least one of image, layout and text.")
-    return EncoderNet(branches, config.gains)
-
-
-def _manifest(folder: Path) -> tuple[Manifest, str]:
-    try:
-        raw = (folder / CONFIG_FILE).read_bytes()
-        return Manifest.model_validate_json(raw), hashlib.sha256(raw).hexdigest()
-    except OSError as error:
-        raise Reject(f"There is no checkpoint in the folder {folder.name}; it needs {CONFIG_FILE}.") from error
-    except ValidationError as error:
-        raise Reject(f"{CONFIG_FILE} of the checkpoint {folder.name} is damaged or of another version.") from error
 
 
 def _resized(crop: Picture, size: int) -> Tensor:
@@ -297,3 +287,10 @@ def _said(text: str | None) -> bool:
 
 def _unit(vector: Vectors) -> Vectors:
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)
+
+
+def _finite(vectors: Tensor) -> Vectors:
+    found = np.asarray(vectors.cpu().numpy(), np.float32)
+    if not np.isfinite(found).all():
+        raise Reject("The encoder gave a vector that is not finite; its checkpoint is unusable.")
+    return found

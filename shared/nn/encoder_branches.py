@@ -112,18 +112,35 @@ class TextBranch(nn.Module):
         return functional.normalize(self.project(pooled), dim=1)
 
 
+class Gate(nn.Module):
+    """How far a modality's vector is trusted, 0 to 2, from itself and its agreement with the others; 1 untrained."""
+
+    def __init__(self, dimensions: int) -> None:
+        super().__init__()
+        self.own, self.agreement = nn.Linear(dimensions, 1), nn.Parameter(torch.zeros(()))
+        nn.init.zeros_(self.own.weight)
+        nn.init.zeros_(self.own.bias)
+
+    def forward(self, vector: Tensor, others: Tensor) -> Tensor:
+        """Unit vectors (N, D) and the sum of the other present ones (N, D), zero where there is none → (N, 1)."""
+        agreement = self.agreement * (vector * others).sum(1, keepdim=True)
+        return 2 * torch.sigmoid(self.own(vector) + agreement)
+
+
 class Fusion(nn.Module):
-    """The sum of the present modalities' vectors, each times its gain, as a unit vector.
+    """The sum of the present modalities' vectors, each times its gain (and its gate, if gated), as a unit vector.
 
     An absent modality has exactly no influence, so a panel known by its picture alone lies where its picture does; and
     as the picture's gain is the largest, that is next to the same panel with everything known.
     """
 
-    def __init__(self, gains: dict[str, float]) -> None:
+    def __init__(self, gains: dict[str, float], *, gated: int | None = None) -> None:
+        """`gated` is the number of dimensions when the modalities have gates."""
         super().__init__()
         self.log_gains = nn.ParameterDict(
             {name: nn.Parameter(torch.tensor(math.log(gain))) for name, gain in gains.items()}
         )
+        self.gates = nn.ModuleDict({name: Gate(gated) for name in gains} if gated else {})
 
     def forward(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
         """Unit vectors (N, D) by modality and whether they are present (N,) bool → unit vectors (N, D).
@@ -133,10 +150,14 @@ class Fusion(nn.Module):
         seen = torch.stack([present[name] for name in vectors]).any(0)
         if not bool(seen.all()):
             raise Reject("A panel without picture, text and layout has no vector.")
-        total = sum(
-            torch.where(present[name][:, None], self.log_gains[name].exp() * vector, torch.zeros_like(vector))
+        parts = {
+            name: torch.where(present[name][:, None], self.log_gains[name].exp() * vector, torch.zeros_like(vector))
             for name, vector in vectors.items()
-        )
+        }
+        if self.gates:
+            everything = torch.stack(list(parts.values())).sum(0)
+            parts = {name: part * self.gates[name](vectors[name], everything - part) for name, part in parts.items()}
+        total = sum(parts.values())
         assert isinstance(total, Tensor)
         return functional.normalize(total, dim=1)
 

@@ -27,19 +27,37 @@ class LayoutConfig(Contract):
 
 
 class TextConfig(Contract):
-    """The text branch: a transformers text model by hub name or folder."""
+    """The text branch: a transformers text model by hub name or folder, or None for our own table of hashed words.
 
-    backbone: str
+    `max_tokens` limits tokens, or words for our own; `buckets` and `width` are the size of our table.
+    """
+
+    backbone: str | None
     max_tokens: int = Field(default=256, ge=8)
+    buckets: int = Field(default=16_384, ge=64, le=1 << 22)
+    width: int = Field(default=128, ge=8)
+
+
+class SequenceConfig(Contract):
+    """The page network, which sees a page's panels in reading order."""
+
+    layers: int = Field(default=2, ge=1, le=24)
+    heads: int = Field(default=4, ge=1)
+    width: int = Field(default=256, ge=8)
 
 
 class EncoderConfig(Contract):
-    """What an encoder is made of; a branch that is None is not there. `gains` weigh the modalities when fused."""
+    """What an encoder is made of; a branch that is None is not there. `gains` weigh the modalities when fused.
+
+    With `gates` each modality's weight also depends on what it says and on whether the others agree.
+    """
 
     dimensions: int = Field(default=384, ge=8)
     image: ImageConfig | None = ImageConfig()
     layout: LayoutConfig | None = LayoutConfig()
     text: TextConfig | None = None
+    sequence: SequenceConfig | None = None
+    gates: bool = False
     gains: dict[Modality, float] = Field(default={"image": 1.0, "text": 0.7, "layout": 0.2})
 
 

@@ -1,0 +1,1 @@
+"""The browser interface: screens rendered from the tables; what a person does there goes through REST."""

@@ -1,0 +1,15 @@
+// A dataset's card is asked for when somebody opens it.
+import { Refused, say } from "./dom.js";
+
+const box = document.getElementById("card");
+box.addEventListener("toggle", async () => {
+  const text = box.querySelector("pre");
+  if (!box.open || text.textContent) return;
+  try {
+    const answer = await fetch(box.dataset.card);
+    if (!answer.ok) throw new Refused(answer.status, `The card is not there: the server answered ${answer.status}.`);
+    text.textContent = await answer.text();
+  } catch (error) {
+    say(error instanceof Refused ? error.message : "The server does not answer.", { bad: true });
+  }
+});

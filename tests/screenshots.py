@@ -1,0 +1,98 @@
+"""Pictures of every screen with real content: light, dark and on a phone, into out/screenshots.
+
+python -m tests.screenshots        (make screenshots)
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from services.training.generators.pages import make_comic
+from shared.domain.training import DatasetRequest, RunConfig, RunRequest
+from shared.http.client import Client
+from tests.equipment.installation import ROOT, Installation, data_folder, running, wait_for_end
+
+OUT = ROOT / "out" / "screenshots"
+KINDS = {
+    "light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
+    "phone": {
+        "viewport": {"width": 390, "height": 844}, "color_scheme": "light", "device_scale_factor": 2,
+        "has_touch": True, "is_mobile": True,
+    },
+}  # fmt: skip
+
+
+def screens(client: Client, dataset: int, run: int) -> dict[str, str]:
+    """An address by name for every screen worth a picture."""
+    comic = max(client.comics(), key=lambda found: found.title == "pepper-carrot-ep17")
+    pages = list(client.pages(comic.id))
+    page = next((found for found in pages if found.number == 3), pages[0])
+    panel = next((found.id for found in client.panels(page.id)), 1)
+    return {
+        "library": "/ui/", "comic": f"/ui/comics/{comic.id}", "page": f"/ui/pages/{page.id}#panel-{panel}",
+        "search": "/ui/search", "words": "/ui/search?q=carrot", "alike": f"/ui/search?panel={panel}",
+        "training": "/ui/training", "dataset": f"/ui/datasets/{dataset}", "run": f"/ui/runs/{run}",
+        "costs": "/ui/costs", "work": "/ui/work",
+    }  # fmt: skip
+
+
+def fill(client: Client, folder: Path) -> tuple[int, int]:
+    """Comics, a dataset of them and a run on it; the ids of the last two."""
+    samples = Path(os.environ.get("COMIC_SAMPLES") or ROOT.parent / "shared" / "comics")
+    sources = [path for name in ("pepper-carrot-ep17", "pepper-carrot-ep03") if (path := samples / name).is_dir()]
+    made = folder / "A made comic"
+    made.mkdir()
+    for number, page in enumerate(make_comic(11, pages=6)):
+        page.image.convert("RGB").save(made / f"{number:02}.png")
+    for source in [made, *reversed(sources)]:  # the newest stands first
+        wait_for_end(client, client.add(source).id, seconds=300)
+    dataset = client.freeze(DatasetRequest(name="Everything so far", quality="any", held_out=0.3))
+    run = client.train(RunRequest(dataset_id=dataset.id, config=RunConfig(epochs=6, pages_per_batch=4)))
+    deadline = time.monotonic() + 400
+    while client.run(run.id).state in ("queued", "running"):
+        assert time.monotonic() < deadline, "the run does not end"
+        time.sleep(1)
+    return dataset.id, run.id
+
+
+def take(browser: Browser, installation: Installation, addresses: dict[str, str]) -> int:
+    """A picture of every address in every kind; how many."""
+    for kind, options in KINDS.items():
+        context = browser.new_context(base_url=installation.api, **options)  # type: ignore[arg-type]
+        tab = context.new_page()
+        for name, address in addresses.items():
+            tab.goto(address, wait_until="networkidle" if name not in ("run",) else "load")
+            tab.wait_for_timeout(800)
+            tab.screenshot(path=OUT / f"{name}-{kind}.png")
+        context.close()
+    return len(KINDS) * len(addresses)
+
+
+def main() -> None:
+    """Start an installation, fill it, take the pictures, stop it."""
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir(parents=True)
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        data_folder() as home,
+        running(home) as installation,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        count = take(browser, installation, {"welcome": "/ui/"})
+        with installation.client() as client:
+            dataset, run = fill(client, Path(scratch))
+            count += take(browser, installation, screens(client, dataset, run))
+        browser.close()
+    sys.stdout.write(f"{count} pictures in {OUT.relative_to(ROOT)}\n")
+
+
+if __name__ == "__main__":
+    main()
