@@ -20,24 +20,13 @@ from shared.domain.schema import Box, PanelText
 from shared.domain.training import DatasetRequest, DatasetView
 from shared.errors import NotFound, Reject
 from shared.http.app import Configured, Database, create_app
-from shared.http.uploads import receive, sent_file
+from shared.http.uploads import UPLOAD_BODY, receive, sent_file
 from shared.store.blobs import get_blob, put_blob, storage_of
 from shared.store.db import row, unit_of_work
 
 router = APIRouter()
 Id = Annotated[int, Path(ge=1, description="id")]
 Limit = Annotated[int, Query(ge=1, le=500)]
-UPLOAD = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
-            },
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-        },
-    }
-}
 
 
 class AlignedPanel(PanelText):
@@ -117,7 +106,7 @@ def add_dataset(wanted: DatasetRequest, response: Response, url: Database, confi
 
 
 @router.post(
-    "/datasets/import", tags=["datasets"], status_code=201, openapi_extra=UPLOAD, summary="Import a v0.3 folder"
+    "/datasets/import", tags=["datasets"], status_code=201, openapi_extra=UPLOAD_BODY, summary="Import a v0.3 folder"
 )
 async def import_dataset(
     request: Request,

@@ -4,23 +4,18 @@ No name from it ever becomes a path, and nothing is unpacked to the disk.
 """
 
 import stat
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from io import BufferedReader, FileIO
+from io import FileIO
 from pathlib import Path, PurePosixPath
 
 from shared.domain.page_order import climbs, display_name
+from shared.domain.zip_files import ENCRYPTED, FAULTS, TAIL, GuardedFile
 from shared.errors import Reject, TooLarge
 
-# What the standard library raises for damaged archives, found by feeding it damaged ones.
-FAULTS = (zipfile.BadZipFile, struct.error, zlib.error, EOFError, ValueError, OSError, IndexError)
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-ENCRYPTED = 0x1
 EPOCH = (1980, 1, 1, 0, 0, 0)
-TAIL = 1 << 17  # zipfile looks for the end of a zip in its last 64 kB and a few bytes
 PIECE = 1 << 20
 
 
@@ -35,19 +30,6 @@ class Limits:
     ratio_floor: int = 64 << 20
 
 
-class _Guarded(BufferedReader):
-    """A file that refuses longer single reads than `longest`: zipfile reads a table of contents in one piece."""
-
-    longest = 0
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        wanted = size if size is not None and size >= 0 else self.longest + 1
-        data = super().read(min(wanted, self.longest + 1))
-        if len(data) > self.longest:
-            raise TooLarge("its table of contents is over the limit")
-        return data
-
-
 class OpenedZip:
     """The files of a zip by their full names. Use it in a `with`.
 
@@ -57,7 +39,7 @@ class OpenedZip:
     def __init__(self, path: Path, *, name: str, limits: Limits | None = None) -> None:
         self.name = name
         self._limits = limits or Limits()
-        self._file = _Guarded(FileIO(path))
+        self._file = GuardedFile(FileIO(path))
         try:
             self._zip = self._open()
             self._entries = self._checked(packed=path.stat().st_size)

@@ -16,7 +16,7 @@ from shared.domain.answers import ComicPage, ComicView, JobPage, JobView, PagePa
 from shared.domain.pipeline import STAGES
 from shared.errors import NotFound, Reject
 from shared.http.app import Configured, Database, create_app, event_stream
-from shared.http.uploads import receive, sent_file
+from shared.http.uploads import UPLOAD_BODY, receive, sent_file
 from shared.settings import Settings
 from shared.store.blobs import get_blob, put_blob_file, storage_of
 from shared.store.db import row, rows, unit_of_work
@@ -28,20 +28,9 @@ Id = Annotated[int, Path(ge=1, description="id")]
 Limit = Annotated[int, Query(ge=1, le=500)]
 EVENT_SECONDS = 0.5
 PDF = "application/pdf"
-UPLOAD = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
-            },
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-        },
-    }
-}
 
 
-@router.post("/comics", tags=["comics"], status_code=202, openapi_extra=UPLOAD, summary="Add a comic")
+@router.post("/comics", tags=["comics"], status_code=202, openapi_extra=UPLOAD_BODY, summary="Add a comic")
 async def add_comic(
     request: Request,
     response: Response,

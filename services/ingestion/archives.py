@@ -1,47 +1,27 @@
 """CBZ and ZIP. Entries are only ever read into memory, under limits, whatever the archive says about itself."""
 
-import lzma
 import stat
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
-from io import BufferedReader, FileIO
+from io import FileIO
 from pathlib import Path, PurePosixPath
 
 from services.ingestion.containers import Container, Limits, RawPage, Unreadable
 from shared.domain.page_order import climbs, display_name, is_page_name, natural_key
+from shared.domain.zip_files import ENCRYPTED, FAULTS, TAIL, GuardedFile
 from shared.errors import Reject, TooLarge
 
-# What the standard library raises for damaged archives, found by feeding it damaged ones.
-FAULTS = (zipfile.BadZipFile, struct.error, zlib.error, lzma.LZMAError, EOFError, ValueError, OSError, IndexError)
 STREAMED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 METHODS = {6: "implode", 9: "deflate64", 93: "zstandard", 95: "xz", 97: "wavpack", 98: "ppmd"}
 READ_METHODS = (*STREAMED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 # bzip2 and lzma of the standard library unpack all they are given at once: this is how much they are given.
 SIP = 4096
-# zipfile looks for the end of a zip in its last 64 kB and a few bytes.
-TAIL = 1 << 17
-ENCRYPTED = 0x1
 OTHER_KINDS = (
     ("[Content_Types].xml", "an office document"),
     ("META-INF/MANIFEST.MF", "a Java program"),
     ("AndroidManifest.xml", "an Android program"),
 )
 INNER_ARCHIVES = (".zip", ".cbz", ".rar", ".cbr", ".7z", ".cb7", ".tar", ".cbt", ".gz", ".pdf", ".epub")
-
-
-class _Guarded(BufferedReader):
-    """A file that refuses longer single reads than `longest`: zipfile reads a table of contents in one piece."""
-
-    longest = 0
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        wanted = size if size is not None and size >= 0 else self.longest + 1
-        data = super().read(min(wanted, self.longest + 1))
-        if len(data) > self.longest:
-            raise TooLarge("its table of contents is over the limit")
-        return data
 
 
 class ZipArchive(Container):
@@ -55,7 +35,7 @@ class ZipArchive(Container):
     def __init__(self, path: Path, *, name: str, limits: Limits) -> None:
         self.name = name
         self._limits = limits
-        self._file = _Guarded(FileIO(path))
+        self._file = GuardedFile(FileIO(path))
         try:
             self._zip = _open(self._file, name=name, limits=limits)
             entries = self._zip.infolist()
@@ -106,7 +86,7 @@ class ZipArchive(Container):
         return data
 
 
-def _open(file: _Guarded, *, name: str, limits: Limits) -> zipfile.ZipFile:
+def _open(file: GuardedFile, *, name: str, limits: Limits) -> zipfile.ZipFile:
     file.longest = max(limits.listing_bytes, TAIL)
     try:
         opened = zipfile.ZipFile(file)

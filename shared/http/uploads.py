@@ -21,6 +21,18 @@ BLOCK = 1 << 20
 FIELD_BYTES = 64 << 10
 FIELDS = 32
 DISK_FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
+# How the API's documentation describes such a body.
+UPLOAD_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
+            },
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
 
 
 @dataclass(frozen=True, slots=True)
