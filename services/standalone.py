@@ -182,7 +182,7 @@ def _start_children(
         [python, "-m", "uvicorn", "services.standalone:create_standalone", "--factory", "--host", configured.host,
          "--port", str(api_port), "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "5"],
         log=logs / "api.log",
-        environment=environment,
+        environment={**environment, "COMICS_FLOWER_PORT": str(flower_port)},  # the browser shows the way there
     )  # fmt: skip
 
 

@@ -1,9 +1,10 @@
-"""Pictures of every screen with real content: light, dark and on a phone, into out/screenshots.
+"""Pictures of every screen: light, dark and on a phone, into out/screenshots.
 
 python -m tests.screenshots        (make screenshots)
+
+The comics in them are made stories, so that the pictures may go wherever this project goes.
 """
 
-import os
 import shutil
 import sys
 import tempfile
@@ -12,12 +13,13 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from services.training.generators.pages import make_comic
+from services.training.generators.stories import make_story
 from shared.domain.training import DatasetRequest, RunConfig, RunRequest
 from shared.http.client import Client
 from tests.equipment.installation import ROOT, Installation, data_folder, running, wait_for_end
 
 OUT = ROOT / "out" / "screenshots"
+SEEDS = (12, 3, 8, 0)
 KINDS = {
     "light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
@@ -30,13 +32,12 @@ KINDS = {
 
 def screens(client: Client, dataset: int, run: int) -> dict[str, str]:
     """An address by name for every screen worth a picture."""
-    comic = max(client.comics(), key=lambda found: found.title == "pepper-carrot-ep17")
-    pages = list(client.pages(comic.id))
-    page = next((found for found in pages if found.number == 3), pages[0])
+    comic = max(client.comics(), key=lambda found: found.id)
+    page = list(client.pages(comic.id))[1]
     panel = next((found.id for found in client.panels(page.id)), 1)
     return {
         "library": "/ui/", "comic": f"/ui/comics/{comic.id}", "page": f"/ui/pages/{page.id}#panel-{panel}",
-        "search": "/ui/search", "words": "/ui/search?q=carrot", "alike": f"/ui/search?panel={panel}",
+        "search": "/ui/search", "words": "/ui/search?q=drum", "alike": f"/ui/search?panel={panel}",
         "training": "/ui/training", "dataset": f"/ui/datasets/{dataset}", "run": f"/ui/runs/{run}",
         "costs": "/ui/costs", "work": "/ui/work",
     }  # fmt: skip
@@ -44,17 +45,17 @@ def screens(client: Client, dataset: int, run: int) -> dict[str, str]:
 
 def fill(client: Client, folder: Path) -> tuple[int, int]:
     """Comics, a dataset of them and a run on it; the ids of the last two."""
-    samples = Path(os.environ.get("COMIC_SAMPLES") or ROOT.parent / "shared" / "comics")
-    sources = [path for name in ("pepper-carrot-ep17", "pepper-carrot-ep03") if (path := samples / name).is_dir()]
-    made = folder / "A made comic"
-    made.mkdir()
-    for number, page in enumerate(make_comic(11, pages=6)):
-        page.image.convert("RGB").save(made / f"{number:02}.png")
-    for source in [made, *reversed(sources)]:  # the newest stands first
-        wait_for_end(client, client.add(source).id, seconds=300)
+    for seed in SEEDS:  # the newest stands first
+        story = make_story(seed, pages=5, width=1000, height=1400)
+        made = folder / story.title
+        made.mkdir()
+        for number, page in enumerate(story.pages):
+            page.image.save(made / f"{number:02}.png")
+        wait_for_end(client, client.add(made).id, seconds=300)
     dataset = client.freeze(DatasetRequest(name="Everything so far", quality="any", held_out=0.3))
-    run = client.train(RunRequest(dataset_id=dataset.id, config=RunConfig(epochs=6, pages_per_batch=4)))
-    deadline = time.monotonic() + 400
+    config = RunConfig(epochs=6, steps_per_epoch=10, stories=20)
+    run = client.train(RunRequest(dataset_id=dataset.id, config=config))
+    deadline = time.monotonic() + 600
     while client.run(run.id).state in ("queued", "running"):
         assert time.monotonic() < deadline, "the run does not end"
         time.sleep(1)

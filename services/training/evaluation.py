@@ -31,8 +31,9 @@ Measures = dict[str, float]
 def evaluate(encoder: Encoder, model: TrainingNet | None, held_out: Corpus) -> Measures:
     """All measures that the pages allow, and `<name>_chance` beside each; nothing for fewer than two panels.
 
-    r1 and r10 are the shares of queries whose answer is the first, or among the first ten. `reading_path` also has
-    `_geometric`, what the order by position says. What the encoder has no part for stands at chance.
+    r1 and r10 are the shares of queries whose answer is the first, or among the first ten. What the encoder has no part
+    for stands at chance. Two rules stand beside what they are to be compared with: `reading_path_geometric`, the order
+    by position, and `masked_panel_r…_neighbours`, what is most like the other panels of the page.
     """
     pages = _measured(held_out)
     panels = [panel for page in pages for panel in page.panels]
@@ -114,7 +115,9 @@ def _masked(encoder: Encoder, pages: Sequence[CorpusPage], alike: Flags) -> Meas
     """
     panels = [panel for page in pages for panel in page.panels]
     able = encoder.net.sequence is not None
-    scores, own, left_out = [], [], []
+    scores: list[Vectors] = []
+    ruled: list[Vectors] = []
+    own, left_out = [], []
     content = encoder.encode([PanelInput(panel.crop, text=panel.text) for panel in panels])
     start = 0
     for page in pages:
@@ -124,13 +127,17 @@ def _masked(encoder: Encoder, pages: Sequence[CorpusPage], alike: Flags) -> Meas
             continue
         guesses = encoder.predict_panels([_known(panel) for panel in page.panels]) if able else content[members]
         for member, guess in zip(members, guesses, strict=True):
+            mates = members[members != member]
             scores.append(content @ guess)
+            ruled.append(content @ content[mates].sum(0))
             own.append(member)
-            seen = np.isin(np.arange(len(panels)), members) & (np.arange(len(panels)) != member)
-            left_out.append(alike[member] | seen)
+            left_out.append(alike[member] | np.isin(np.arange(len(panels)), mates))
     if not scores:
         return {}
-    return recalls("masked_panel", np.stack(scores), np.array(own), np.stack(left_out), able=able)
+    places, hidden = np.array(own), np.stack(left_out)
+    measures = recalls("masked_panel", np.stack(scores), places, hidden, able=able)
+    rule = recalls("masked_panel", np.stack(ruled), places, hidden, able=True)
+    return measures | {f"{name}_neighbours": rule[name] for name in rule if not name.endswith("_chance")}
 
 
 def _reading_path(encoder: Encoder, model: TrainingNet, pages: Sequence[CorpusPage]) -> Measures:

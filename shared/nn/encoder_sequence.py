@@ -1,12 +1,12 @@
 """The page network: a page's panels in reading order, each seen among the others.
 
     token      h⁰ᵢ = √D W fᵢ + place(pᵢ),   or   mask + place(pᵢ)   where panel i is hidden
-    context    cᵢ = unit( fᵢ + U hᵢ )                            fᵢ is the mean of the other panels where i is hidden
+    context    cᵢ = unit( fᵢ + U hᵢ ),   or   unit( unit( mean of the others' f ) + G hᵢ )   where panel i is hidden
     page       g  = unit( mean f )  +  V Σ αᵢ hᵢ,   α = softmax( q·K hᵢ / √w )
 
-f are fused panel vectors and p where a panel truly stands: its layout features and its place in the reading order. U
-and V start at zero, so a new network gives each panel its own vector and each page the mean of its panels. Nothing
-of a hidden panel but its place enters: neither its token nor any mean has its vector.
+f are fused panel vectors and p where a panel truly stands: its layout features and its place in the reading order. U,
+G and V start at zero: a new network gives each panel its own vector, a hidden one the mean of the others, and each page
+the mean of its panels. Nothing of a hidden panel but its place enters: neither its token nor any mean has its vector.
 """
 
 import torch
@@ -53,8 +53,8 @@ class PageNetwork(nn.Module):
         self.to_context = nn.Linear(width, dimensions)
         self.key = nn.Linear(width, width)
         self.query = nn.Parameter(torch.randn(width) * width**-0.5)
-        self.to_page = nn.Linear(width, dimensions)
-        for last in (self.to_context, self.to_page):
+        self.to_guess, self.to_page = nn.Linear(width, dimensions), nn.Linear(width, dimensions)
+        for last in (self.to_context, self.to_guess, self.to_page):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
@@ -69,18 +69,18 @@ class PageNetwork(nn.Module):
         shown = there if hidden is None else there & ~hidden
         # where, not a product: what padding holds must not matter, were it infinite.
         own = torch.where(shown[..., None], fused, 0.0)
-        total, count = own.sum(1), shown.sum(1)
+        total = own.sum(1)
         tokens = torch.where(shown[..., None], self.token(own * self.scale), self.mask.to(own.dtype)) + self.place(
             places
         )
         for layer in self.layers:
             tokens = layer(tokens, there[:, None, None, :])
         states = self.norm(tokens)
-        base = own
+        told = own + self.to_context(states)
         if hidden is not None:
-            mean = total / count[:, None].clamp(min=1)
-            base = torch.where(shown[..., None], own, functional.normalize(mean, dim=1)[:, None])
-        context = functional.normalize(base + self.to_context(states), dim=2)
+            guess = functional.normalize(total, dim=1)[:, None] + self.to_guess(states)
+            told = torch.where(hidden[..., None], guess, told)
+        context = functional.normalize(told, dim=2)
         scores = (self.key(states) @ self.query) * self.query.shape[0] ** -0.5
         weights = torch.where(there, scores, -torch.inf).softmax(1)
         page = functional.normalize(total, dim=1) + self.to_page((weights[..., None] * states).sum(1))

@@ -1,6 +1,6 @@
 """The objective *context*: base, and a panel hidden from its page is found again by its neighbours and its box.
 
-    masked_panel   -log softmax( cᵢ · t / τ )[tᵢ]   over the content t of all panels of the batch, its own page's too
+    masked_panel   -log softmax( cᵢ · t / τ )[tᵢ]   over the content t of the panels of the batch that are not shown
 
 Every panel of a page is hidden in its turn. cᵢ is what the page network says of the hidden panel i: its token is a
 learned mask and its place; neither its picture nor its words nor any mean of them enters. The targets are content,
@@ -30,5 +30,10 @@ def add(terms: Terms, seen: Seen, *, neighbours: Tensor, targets: Tensor) -> Non
     rows = (seen.counts[seen.page] > 1).nonzero()[:, 0]
     if not len(rows):
         return
-    logits = (seen.guess(neighbours, rows) @ targets.T / seen.temperature).masked_fill(seen.alike[rows], -torch.inf)
+    mates = seen.page[rows][:, None] == seen.page
+    mates[torch.arange(len(rows), device=mates.device), rows] = False
+    if bool((mates | seen.alike[rows]).sum(1).max() > len(targets) - 2):
+        return  # a page whose panels are all there is: nothing to be told from
+    logits = seen.guess(neighbours, rows) @ targets.T / seen.temperature
+    logits = logits.masked_fill(mates | seen.alike[rows], -torch.inf)
     terms["masked_panel"] = 1.0, functional.cross_entropy(logits, rows)

@@ -33,7 +33,7 @@ REACHES = {
     "reading_path": BRANCHES | GATES | {"reading_path.inner", "reading_path.end"},
     "page_order": BRANCHES | PAGES | POOLING | {"page_order.inner", "page_order.outer"},
     "denoise": BRANCHES | GATES | {"encoder.branches.layout"},
-    "masked_panel": BRANCHES | PAGES | {"encoder.sequence.mask", "encoder.sequence.to_context"},
+    "masked_panel": BRANCHES | PAGES | {"encoder.sequence.mask", "encoder.sequence.to_guess"},
 }
 SPARES = {
     "layout": {"encoder.branches.image"},
@@ -91,7 +91,8 @@ def test_every_term_reaches_the_parts_it_is_for(begin: Begin, option: Option) ->
             assert not any(part.startswith(spared) for part in reached), (name, spared)
         touched |= reached
     idle = {name for name, _ in training.model.named_parameters()} - touched
-    assert idle == (set() if "masked_panel" in terms else {"encoder.sequence.mask"})
+    guessing = {"encoder.sequence.mask", "encoder.sequence.to_guess.weight", "encoder.sequence.to_guess.bias"}
+    assert idle == (set() if "masked_panel" in terms else guessing)
     if training.teacher is not None:
         assert all(value.grad is None for value in training.teacher.parameters())
 
