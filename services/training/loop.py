@@ -65,6 +65,8 @@ class Training:
             raise Reject("There is no page with panels to train on; choose more comics or allow unread panels.")
         if objective.neighbours and all(len(page.panels) < 2 for page in train.pages):
             raise Reject(f"The option {option} hides a panel among others, and no page has two; train with base.")
+        if objective.neighbours and len(train.pages) < 2:
+            raise Reject(f"The option {option} finds a hidden panel among those of other pages; choose more pages.")
         if sum(len(page.panels) for page in train.pages) < 2:
             raise Reject("One panel alone cannot be told from others; choose more pages.")
         self.config, self.option, self.objective = config, option, objective

@@ -93,9 +93,10 @@ def summary(cells: Cells, option: str, name: str, seeds: int) -> tuple[float, fl
 
 def table(cells: Cells, seeds: int) -> str:
     """The table as text."""
-    lines = [f"{'':22}{'chance':>8}" + "".join(f"{option:>17}" for option in OPTIONS)]
-    for name in measured(cells):
-        line = f"{name:22}{cells['base/0'][f'{name}_chance']:8.3f}"
+    lines = [f"{'':28}{'chance':>8}" + "".join(f"{option:>17}" for option in OPTIONS)]
+    for name in (name for name in cells["base/0"] if not name.endswith("_chance")):
+        chance = cells["base/0"].get(f"{name}_chance")
+        line = f"{name:28}" + (f"{chance:8.3f}" if chance is not None else " " * 8)
         for option in OPTIONS:
             mean, spread = summary(cells, option, name, seeds)
             line += f"{mean:10.3f} ±{spread:5.3f}"

@@ -1,7 +1,7 @@
 """The objective *base*: what belongs together finds each other, and content tells its order.
 
-    image_text     InfoNCE(image, text) of the same panel, both ways; of the piece, and        Radford et al. 2021, CLIP
-                   as whole_image_text of the whole
+    image_text     InfoNCE(image, text) of the same panel's piece, both ways                  Radford et al. 2021, CLIP
+    whole_image_text   the same of the whole
     layout         InfoNCE(layout, sg(image)) of the same panel: a weak partner, it may not pull the picture to it
     views          InfoNCE(fused piece, fused whole), modalities missing at random            Chen et al. 2020, SimCLR
     context        InfoNCE(context of the piece, context of the whole): a panel in its page, in both views

@@ -5,7 +5,9 @@
 Every panel of a page is hidden in its turn. cᵢ is what the page network says of the hidden panel i: its token is a
 learned mask and its place; neither its picture nor its words nor any mean of them enters. The targets are content,
 vectors of picture and words without a place, so that the box, which is given, cannot find them; they carry no gradient.
-Source: He et al. 2022, Masked Autoencoders; found among candidates, not rebuilt, as in van den Oord et al. 2018.
+The panels that are shown are no candidates: what is missing is none of what is seen, and a guess must not be taught to
+keep away from its neighbours. Source: He et al. 2022, Masked Autoencoders; found among candidates, not rebuilt, as in
+van den Oord et al. 2018.
 """
 
 import torch

@@ -26,7 +26,7 @@ const reference = (name) => name.endsWith("_chance");
 
 /* Of the measures, those at the first rank; each followed by its chance. The table has the others. */
 function recalls(given) {
-  const main = given.filter((name) => !/(_r10|_chance|_geometric)$/.test(name)).sort();
+  const main = given.filter((name) => !/(_r10|_chance|_geometric|_neighbours)$/.test(name)).sort();
   return main.flatMap((name) => (given.includes(`${name}_chance`) ? [name, `${name}_chance`] : [name]));
 }
 

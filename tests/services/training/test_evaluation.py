@@ -46,8 +46,6 @@ def test_an_untrained_encoder_is_at_chance_where_it_must_learn(unseen: Corpus, t
     measures = {name for name in values if not name.endswith(("_chance", "_geometric", "_neighbours"))}
     assert len(measures) == 16
     assert {f"{name}_chance" for name in measures} <= set(values)
-    # An untrained page network takes a hidden panel for the mean of the others, which share people and place.
-    assert values["masked_panel_r10"] > 2 * values["masked_panel_r10_chance"]
 
 
 def test_what_an_encoder_has_no_part_for_stands_at_chance(unseen: Corpus, tiny: EncoderConfig) -> None:

@@ -91,7 +91,7 @@ def test_a_run_of_pretrained_models_with_dropout_is_repeatable_and_saves_memory_
     silent = Corpus(
         tuple(replace(page, panels=tuple(replace(p, text=None) for p in page.panels)) for page in stories.pages)
     )
-    ends = []
+    ends: list[dict[str, torch.Tensor]] = []
     for recompute in (False, False, True):
         torch.manual_seed(len(ends))  # what else draws in this process must not matter
         config = quick.model_copy(
@@ -165,6 +165,8 @@ def test_a_corpus_that_cannot_be_trained_on_says_why(stories: Corpus, tiny: Enco
         attempt(Corpus(()), "base")
     with pytest.raises(Reject, match="no page has two"):
         attempt(alone, "context")
+    with pytest.raises(Reject, match="other pages"):
+        attempt(Corpus(stories.pages[:1]), "context-denoise")
     with pytest.raises(Reject, match="One panel alone"):
         attempt(Corpus(alone.pages[:1]), "base")
     for option in ("base", "denoise"):

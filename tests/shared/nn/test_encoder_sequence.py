@@ -75,6 +75,9 @@ def test_a_new_page_network_starts_as_the_encoder_without_one() -> None:
         assert new.context is not None
         assert new.context.shape == new.panels.shape
         assert np.allclose(new.context, new.panels, atol=1e-5)
+    fused = grown.encode(page(1, 2, 3))
+    others = fused[[0, 2]].mean(0)
+    assert np.abs(grown.predict_panels(page(1, 2, 3))[1] - others / np.linalg.norm(others)).max() < 1e-5
 
 
 def test_pages_have_one_vector_whatever_they_are_batched_with(encoder: Encoder) -> None:
