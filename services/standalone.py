@@ -67,12 +67,11 @@ def prepare(configured: Settings) -> dict[str, int]:
     storage = storage_of(configured)
     storage.sweep_scratch(older_than_s=SCRATCH_AGE)
     folders = {"detector": configured.detector, "encoder": _encoder_folder(configured)}
+    kept = [checkpoints.keep(storage, kind, folders[kind] or shipped) for kind, shipped in SHIPPED.items()]
     with unit_of_work(url) as connection:
-        for kind, shipped in SHIPPED.items():
-            chosen = folders[kind]
-            origin: checkpoints.Origin = "configured" if chosen else "shipped"
-            made = checkpoints.register(connection, storage, kind, chosen or shipped, origin=origin)
-            promotions.adopt(connection, configured, kind, made)
+        for one in kept:
+            made = checkpoints.register(connection, one, origin="configured" if folders[one.kind] else "shipped")
+            promotions.adopt(connection, configured, one.kind, made)
         if configured.vlm_budget is not None:
             ledger.set_limit(connection, configured.vlm_budget)
         for stage in STAGES.values():  # whoever starts anew may have granted what they waited for

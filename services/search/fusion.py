@@ -7,15 +7,20 @@ Key = TypeVar("Key", bound=Hashable)
 DAMPING = 60  # Cormack, Clarke and Buettcher 2009: how slowly the weight falls with the rank
 
 
-def fuse(rankings: Sequence[Sequence[Key]], weights: Sequence[float] = ()) -> list[tuple[Key, float]]:
-    """Reciprocal rank fusion: best first, scores scaled so that first place in every ranking is 1.
-
-    `weights` say how much each ranking counts; all the same when left out. Of two rankings, one of less than half the
-    weight of the other only orders what the other leaves equal or does not know (down to its sixtieth place).
-    """
+def fuse(rankings: Sequence[Sequence[Key]]) -> list[tuple[Key, float]]:
+    """Reciprocal rank fusion: best first, scores scaled so that first place in every ranking is 1."""
     scores: dict[Key, float] = {}
-    weights = weights or [1.0] * len(rankings)
-    for ranking, weight in zip(rankings, weights, strict=True):
+    for ranking in rankings:
         for rank, key in enumerate(ranking):
-            scores[key] = scores.get(key, 0.0) + weight / sum(weights) * (DAMPING + 1) / (DAMPING + 1 + rank)
+            scores[key] = scores.get(key, 0.0) + _weight(rank) / len(rankings)
     return sorted(scores.items(), key=lambda item: -item[1])
+
+
+def append(ranking: Sequence[Key], further: Sequence[Key]) -> list[tuple[Key, float]]:
+    """All of a ranking in its order, then what only the further one knows; scores by place, the first is 1."""
+    joined = dict.fromkeys([*ranking, *further])
+    return [(key, _weight(rank)) for rank, key in enumerate(joined)]
+
+
+def _weight(rank: int) -> float:
+    return (DAMPING + 1) / (DAMPING + 1 + rank)

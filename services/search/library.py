@@ -20,7 +20,7 @@ from shared.errors import NotFound, Reject
 from shared.settings import Settings
 from shared.store import checkpoints
 from shared.store.blobs import storage_of
-from shared.store.db import Row, row, rows
+from shared.store.db import Row, rows, unit_of_work
 from shared.store.vectors import CONTEXT, PAGE, PANEL, Segment, delete_segment, list_segments, read_segment
 
 if TYPE_CHECKING:
@@ -28,28 +28,30 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 MANY = 64  # segments loaded before the index is extended
-# Count and maximum together: batches commit in another order than their ids were given out.
+# The encoder that serves, and the one that is being promoted. Count and maximum together: batches commit in another
+# order than their ids were given out.
 STATE = """
-    SELECT k.id, k.key, k.config #>> '{config,text}' IS NOT NULL AS reads, count(s.id) AS segments, max(s.id) AS newest
-    FROM checkpoint k
-    LEFT JOIN segment s ON s.checkpoint_id = k.id WHERE k.kind = 'encoder' AND k.active GROUP BY k.id"""
+    SELECT k.id, k.key, k.active, k.config #>> '{config,text}' IS NOT NULL AS reads,
+           CAST(k.config #>> '{config,dimensions}' AS int) AS dimensions, count(s.id) AS segments, max(s.id) AS newest
+    FROM checkpoint k LEFT JOIN segment s ON s.checkpoint_id = k.id
+    WHERE k.kind = 'encoder' AND (k.active OR k.id = (SELECT checkpoint_id FROM promotion WHERE state = 'embedding'))
+    GROUP BY k.id ORDER BY k.active DESC"""
 
 
 class Space:
     """The vectors of one checkpoint and its encoder."""
 
-    def __init__(self, configured: Settings, checkpoint_id: int, key: str, *, reads: bool) -> None:
-        self.configured, self.checkpoint_id, self._key = configured, checkpoint_id, key
-        self.reads = reads
-        """Whether the encoder has a text branch, so that words have a vector too."""
-        self.index = VectorIndex()
+    def __init__(self, configured: Settings, found: Row) -> None:
+        """`found` is a row of `STATE`."""
+        self.configured, self.checkpoint_id, self._key = configured, int(found["id"]), found["key"]
+        self.index = VectorIndex(found["dimensions"])
         self.damaged: list[str] = []
         """Segments that could not be read; their pages are missing from the results."""
         self.state: tuple[int, int | None] | None = None
         self._loaded: set[int] = set()
         self._encoder: Encoder | None = None
         self._loading, self._warming = Lock(), Lock()
-        if reads:  # every query by words will want it: let the first one not wait for torch
+        if found["reads"]:  # every query by words will want it: let the first one not wait for torch
             Thread(target=self._loaded_encoder, name="warm-encoder", daemon=True).start()
 
     def follow(self, connection: sa.Connection, found: Row) -> None:
@@ -102,27 +104,64 @@ class Space:
 
 
 class Library:
-    """The current space; one library per process, safe to use from many threads."""
+    """The current space; one library per process, safe to use from many threads.
+
+    While an encoder is being promoted its space is loaded in the background, so that the switch costs no query time.
+    """
 
     def __init__(self, configured: Settings) -> None:
         self.configured = configured
         self._space: Space | None = None
-        self._switching = Lock()
+        self._upcoming: Space | None = None
+        self._switching, self._preparing = Lock(), Lock()
+
+    def reads(self, connection: sa.Connection) -> bool:
+        """Whether the active encoder has a text branch, so that words have a vector too."""
+        return bool(self._state(connection)[0]["reads"])
 
     def space(self, connection: sa.Connection) -> Space:
         """The space of the active checkpoint with everything registered so far. NotFound while no encoder is active."""
-        found = row(connection, STATE)
-        if found is None:
-            raise NotFound("No encoder is active; run `comics migrate`, which registers the shipped one.")
+        found, *others = self._state(connection)
         space = self._space
         if space is None or space.checkpoint_id != found["id"]:
             with self._switching:
                 space = self._space
                 if space is None or space.checkpoint_id != found["id"]:
-                    space = self._space = Space(self.configured, found["id"], found["key"], reads=found["reads"])
+                    ready = self._upcoming
+                    if ready is None or ready.checkpoint_id != found["id"]:
+                        ready = Space(self.configured, found)
+                    space, self._space, self._upcoming = ready, ready, None
         if space.state != (found["segments"], found["newest"]):
             space.follow(connection, found)
+        for upcoming in others:
+            self._prepare(upcoming)
         return space
+
+    def _state(self, connection: sa.Connection) -> Sequence[Row]:
+        found = rows(connection, STATE)
+        if not found or not found[0]["active"]:
+            raise NotFound("No encoder is active; run `comics migrate`, which registers the shipped one.")
+        return found
+
+    def _prepare(self, found: Row) -> None:
+        """Load what the space of a promotion has got so far, in a thread of its own, one at a time."""
+        with self._switching:
+            if self._upcoming is None or self._upcoming.checkpoint_id != found["id"]:
+                self._upcoming = Space(self.configured, found)
+            space = self._upcoming
+        if space.state == (found["segments"], found["newest"]) or not self._preparing.acquire(blocking=False):
+            return
+
+        def follow() -> None:
+            try:
+                with unit_of_work(str(self.configured.database_url)) as connection:
+                    space.follow(connection, found)
+            except sa.exc.DBAPIError as error:  # the next query tries again
+                log.warning("the space of checkpoint %s was not prepared: %s", found["id"], error)
+            finally:
+                self._preparing.release()
+
+        Thread(target=follow, name="prepare-space", daemon=True).start()
 
 
 def remove_orphans(connection: sa.Connection, configured: Settings) -> int:

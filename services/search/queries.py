@@ -8,7 +8,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from services.search.fusion import fuse
+from services.search.fusion import append, fuse
 from services.search.index import Filters
 from services.search.library import Library, Space
 from shared.domain.answers import SearchAnswer, SearchFilters, SearchHit
@@ -20,7 +20,6 @@ from shared.store.db import row, rows
 from shared.store.vectors import CONTEXT, PAGE, PANEL
 
 KINDS = {"panel": PANEL, "page": PAGE, "context": CONTEXT}
-MEANING = 0.4  # weight of what words mean beside where they are written: it follows, and breaks ties
 SPARE = 50  # extra rows asked of a ranking: panels of layouts that are no longer active fall out of it
 By = Literal["panel", "image", "words", "panel and words", "image and words"]
 
@@ -54,21 +53,20 @@ def search(
         raise Reject("Ask by panel_id, by words, by an image, or by words with one of the others.")
     if filters.kind == "context" and panel_id is None:
         raise Reject("Ask for `context`, panels in a like place of a like story, by a panel: send its panel_id.")
-    space = library.space(connection)
     rankings: list[list[tuple[Found, float]]] = []
-    weights: list[float] = []
     if panel_id is not None or image is not None:
+        space = library.space(connection)
         query = _vector(connection, space, panel_id, image, kind=KINDS[filters.kind])
         rankings.append(_nearest(space, query, panel_id=panel_id, filters=filters, limit=limit))
-        weights.append(1.0)
     if words:
         rankings.append(_by_words(connection, words, filters=filters, limit=limit + SPARE))
-        weights.append(1.0)
-        if space.reads and len(rankings) == 1:
-            query = space.encode_words(words)
-            rankings.append(_nearest(space, query, panel_id=None, filters=filters, limit=limit))
-            weights.append(MEANING)
-    scored = rankings[0] if len(rankings) == 1 else fuse([[key for key, _ in ranking] for ranking in rankings], weights)
+    keys = [[key for key, _ in ranking] for ranking in rankings]
+    scored = rankings[0] if len(rankings) == 1 else fuse(keys)
+    if words and len(rankings) == 1 and library.reads(connection):
+        # Where the words are written comes first, then what they mean.
+        space = library.space(connection)
+        alike = _nearest(space, space.encode_words(words), panel_id=None, filters=filters, limit=limit)
+        scored = append(keys[0], [key for key, _ in alike])
     hits = _hits(connection, scored, limit)
     source = "panel" if panel_id is not None else "image" if image is not None else ""
     by: By = " and ".join(part for part in (source, "words" if words else "") if part)  # type: ignore[assignment]
@@ -130,7 +128,7 @@ def _by_words(
         raise Reject(f"{words[:80]!r} holds no letter or digit to look for.")
     found = rows(
         connection,
-        WORDS.format(group="n.id" if filters.kind == "panel" else "p.id"),
+        WORDS.format(group="p.id" if filters.kind == "page" else "n.id"),
         every=" & ".join(terms),
         some=" | ".join(terms),
         all_comics=not filters.comics,
@@ -139,7 +137,8 @@ def _by_words(
         pages=filters.pages,
         limit=limit,
     )
-    return [(Found(KINDS[filters.kind], found_row["id"]), float(found_row["score"])) for found_row in found]
+    kind = PAGE if filters.kind == "page" else PANEL
+    return [(Found(kind, found_row["id"]), float(found_row["score"])) for found_row in found]
 
 
 HYDRATE = """

@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from shared.domain.pictures import crop, decode
+from shared.domain.pipeline import STAGES
 from shared.domain.schema import Box
 from shared.errors import Reject
 from shared.nn.device import pick_device
@@ -19,7 +20,7 @@ from shared.store import checkpoints
 from shared.store.blobs import get_blob, storage_of
 from shared.store.db import Row, row, rows, unit_of_work
 from shared.store.vectors import CONTEXT, PAGE, PANEL, write_segment
-from shared.work import promotions
+from shared.work import jobs, promotions
 from shared.work.inputs import VECTOR_INPUTS
 from shared.work.jobs import Claim
 from shared.work.stages import Done, Failed, database_url, stage
@@ -32,12 +33,15 @@ INPUT = f"""
            {VECTOR_INPUTS} AS inputs
     FROM page p JOIN checkpoint k ON k.id = :checkpoint WHERE p.id = ANY(:ids)"""
 
-RECORD = """
-    INSERT INTO embedding (page_id, checkpoint_id, segment_id, inputs) VALUES (:page, :checkpoint, :segment, :inputs)
+# Only what is still true: a slow worker must not put old vectors over another's newer ones.
+RECORD = f"""
+    INSERT INTO embedding (page_id, checkpoint_id, segment_id, inputs)
+    SELECT p.id, k.id, :segment, :inputs FROM page p JOIN checkpoint k ON k.id = :checkpoint
+    WHERE p.id = :page AND {VECTOR_INPUTS} = :inputs
     ON CONFLICT (page_id, checkpoint_id) DO UPDATE SET segment_id = EXCLUDED.segment_id, inputs = EXCLUDED.inputs"""
 
 
-@cache
+@lru_cache(maxsize=2)  # the one that serves, and the one that is being promoted
 def loaded(key: str, device: str) -> Encoder:
     """The encoder of a checkpoint, loaded once in a process."""
     return load_encoder(checkpoints.local_folder(storage_of(settings()), key), device=pick_device(device))
@@ -76,17 +80,21 @@ def embedded(claims: Sequence[Claim], checkpoint: Row) -> Iterator[Done | Failed
     kinds: list[int] = []
     vectors: list[Any] = []
     done: list[Claim] = []
-    # A comic's pages in order: rows of one comic side by side are found faster.
+    # A page may have two jobs, of an older and a newer text: it is encoded once. A comic's pages stay in their order:
+    # rows of one comic side by side are found faster.
+    claimed: dict[int, list[Claim]] = {}
     for claim in sorted(claims, key=lambda claim: (claim.comic_id or 0, claim.subject_id)):
-        page = pages[claim.subject_id]
+        claimed.setdefault(claim.subject_id, []).append(claim)
+    for page_id, own in claimed.items():
+        page = pages[page_id]
         try:
             encoded = encoder.encode_pages([page_input(page, get_blob(storage, page["image_sha256"]))])[0]
         except Reject as error:
-            yield Failed(claim, error)
+            yield from (Failed(claim, error) for claim in own)
             continue
         panel_ids = [panel[0] for panel in page["panels"] or []]
         for kind, of, made in (
-            (PAGE, [page["id"]], encoded.page[None]),
+            (PAGE, [page_id], encoded.page[None]),
             (PANEL, panel_ids, encoded.panels),
             (CONTEXT, panel_ids, encoded.context),
         ):
@@ -94,7 +102,7 @@ def embedded(claims: Sequence[Claim], checkpoint: Row) -> Iterator[Done | Failed
                 ids += of
                 kinds += [kind] * len(of)
                 vectors.append(made)
-        done.append(claim)
+        done += own
     if not done:
         return
     name = f"{checkpoint['id']}-{uuid.uuid4().hex}"
@@ -116,17 +124,15 @@ def embedded(claims: Sequence[Claim], checkpoint: Row) -> Iterator[Done | Failed
             rows=len(ids),
         )
         assert segment is not None
+        embedded_pages = sorted({claim.subject_id for claim in done})
         given = [
-            {
-                "page": claim.subject_id,
-                "checkpoint": checkpoint["id"],
-                "segment": segment["id"],
-                "inputs": pages[claim.subject_id]["inputs"],
-            }
-            for claim in done
+            {"page": page, "checkpoint": checkpoint["id"], "segment": segment["id"], "inputs": pages[page]["inputs"]}
+            for page in embedded_pages
         ]
         connection.execute(sa.text(RECORD), given)
-        promotions.advance(connection, configured)
+        # What changed while it was encoded wants vectors again.
+        jobs.plan(connection, STAGES[done[0].stage], configured, subjects=embedded_pages)
+        promotions.advance_when_idle(connection, configured)
 
     yield Done(done, store)
 

@@ -107,6 +107,7 @@ def stop_run(run_id: Id, url: Database) -> RunView:
         if run.state in ENDED:
             raise Conflict(f"Run {run_id} is {run.state} already.")
         row(connection, "UPDATE run SET stopping = true WHERE id = :id RETURNING id", id=run_id)
+        jobs.withdraw(connection, STAGES["train"], run_id)  # when nobody has begun it, it has stopped already
         return run_of(connection, run_id)
 
 
@@ -119,12 +120,14 @@ def resume_run(run_id: Id, url: Database, configured: Configured) -> RunView:
         run = run_of(connection, run_id)
         if run.state not in ("stopped", "failed"):
             raise Conflict(f"Run {run_id} is {run.state}; only a stopped or failed run can be resumed.")
+        # A failed run's job is tried again, a stopped one's is done: it gets another.
         row(
             connection,
-            "UPDATE run SET stopping = false, launches = launches + 1 WHERE id = :id RETURNING id",
+            "UPDATE run SET stopping = false, launches = launches + :more WHERE id = :id RETURNING id",
             id=run_id,
+            more=int(run.state == "stopped"),
         )
-        jobs.plan(connection, STAGES["train"], configured, subjects=[run_id])
+        jobs.plan(connection, STAGES["train"], configured, subjects=[run_id], again=True)
         run = run_of(connection, run_id)
     wake({"train": 1})
     return run

@@ -17,6 +17,7 @@ from services.training.generators.stories import make_story
 from shared.domain.dataspec import DataSpec
 from shared.domain.pictures import crop, decode
 from shared.domain.schema import Box, Direction
+from shared.errors import NotFound, Reject
 from shared.nn.layout_features import LayoutFeatures
 
 Picture = NDArray[np.uint8]
@@ -78,7 +79,11 @@ def corpus_of_specs(specs: Iterable[DataSpec], picture_of: Callable[[str], bytes
     for spec in sorted(specs, key=lambda spec: (spec.comic.key, spec.number)):
         if not spec.panels:
             continue
-        picture = decode(picture_of(spec.image_sha256), name=spec.name or f"page {spec.number} of {spec.comic.title}")
+        name = f"page {spec.number + 1} of {spec.comic.title}"
+        try:
+            picture = decode(picture_of(spec.image_sha256), name=name)
+        except NotFound as error:
+            raise Reject(f"The image of {name} is no longer kept; freeze a new dataset.") from error
         texts = ["\n".join(part for part in (panel.text, panel.descriptive) if part.strip()) for panel in spec.panels]
         # Boxes are in the DataSpec's pixels; a copy of the page at another size shows the same panels.
         across, down = picture.shape[1] / spec.width, picture.shape[0] / spec.height

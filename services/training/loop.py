@@ -29,6 +29,7 @@ from shared.nn.encoder import Encoder
 from shared.nn.encoder_config import EncoderConfig
 
 REPORT_EVERY = 10  # steps; fewer in short epochs
+SAVING = 20  # as long as the last one took, until the state is kept again
 TEACHER = 0.99  # how much of the teacher stays in a step, once it has begun
 THREADS = 4  # that make batches while a GPU computes
 LOADED = 0.3  # share of the rate for parts of ours that were trained before
@@ -143,7 +144,7 @@ class Training:
         After `restore` rows of steps behind the restored one are reported again, with the same values.
         """
         every = min(REPORT_EVERY, max(1, self.steps_per_epoch // 4))
-        saved = time.monotonic()
+        saved, cost = time.monotonic(), 0.0
         if self.step == 0:
             self._measure(report)
         threads = 0 if self.device.type == "cpu" else THREADS
@@ -163,9 +164,13 @@ class Training:
             epoch_ends = self.step % self.steps_per_epoch == 0
             if epoch_ends:
                 self._measure(report)
-            if epoch_ends or time.monotonic() - saved > save_every_s:
+            # A large state takes long to keep: at most a twentieth of the time goes into it.
+            waited = time.monotonic() - saved
+            if waited > max(SAVING * cost, 0.0 if epoch_ends else save_every_s):
+                begun = time.monotonic()
                 save(self.state(), self.step)
                 saved = time.monotonic()
+                cost = saved - begun
         self.model.eval()
         return self.encoder.to("cpu")
 

@@ -29,7 +29,8 @@ from shared.work.stages import Done, database_url, stage
 
 LOOK_SECONDS = 1.0  # between looks whether somebody told the run to stop
 RUN = """
-    SELECT r.*, d.key AS dataset_key, d.fingerprint, k.key AS start_key
+    SELECT r.*, d.key AS dataset_key, d.fingerprint, k.key AS start_key,
+           EXISTS (SELECT FROM checkpoint c WHERE c.run_id = r.id) AS made
     FROM run r JOIN dataset d ON d.id = r.dataset_id LEFT JOIN checkpoint k ON k.id = r.start_id WHERE r.id = :id"""
 
 
@@ -41,7 +42,7 @@ def train(claims: Sequence[Claim]) -> Iterator[Done]:
     for claim in claims:
         with unit_of_work(database_url()) as connection:
             run = row(connection, RUN, id=claim.subject_id)
-        if run is None or run["stopping"]:
+        if run is None or run["stopping"] or run["made"]:
             yield Done([claim], _nothing)
             continue
         training = _prepared(run, storage, device=pick_device(configured.device))
@@ -58,8 +59,12 @@ def train(claims: Sequence[Claim]) -> Iterator[Done]:
         with tempfile.TemporaryDirectory() as folder:
             about = {"run": run["id"], "dataset": run["fingerprint"], "option": run["option"], "config": run["config"]}
             save_encoder(Path(folder), encoder, about=about)
-            yield Done([claim], partial(_keep, storage, Path(folder), run))
-        storage.delete(state)
+            kept = checkpoints.keep(storage, "encoder", Path(folder))
+        yield Done([claim], partial(_register, kept, run))
+        with unit_of_work(database_url()) as connection:
+            ended = row(connection, RUN, id=run["id"])
+        if ended is None or ended["made"]:  # else storing failed, and the next attempt goes on from here
+            storage.delete(state)
 
 
 def _prepared(run: Row, storage: Storage, *, device: str) -> Training:
@@ -118,9 +123,9 @@ def _report(run: Row, metric: MetricRow) -> None:
 
 
 def _save(storage: Storage, key: str, claim: Claim, run: Row, state: bytes, step: int) -> None:
-    storage.put(key, state)
     with unit_of_work(database_url(), durable=False) as connection:
-        jobs.progressed(connection, claim)
+        jobs.progressed(connection, claim)  # first: who lost the run must not touch its state
+    storage.put(key, state)
     _write("UPDATE run SET step = :step WHERE id = :id", run, step)
 
 
@@ -129,8 +134,8 @@ def _write(statement: str, run: Row, step: int, **values: Any) -> None:
         connection.execute(sa.text(statement), {"id": run["id"], "step": step, **values})
 
 
-def _keep(storage: Storage, folder: Path, run: Row, connection: sa.Connection) -> None:
-    checkpoints.register(connection, storage, "encoder", folder, origin="trained", run_id=run["id"])
+def _register(kept: checkpoints.Kept, run: Row, connection: sa.Connection) -> None:
+    checkpoints.register(connection, kept, origin="trained", run_id=run["id"])
     connection.execute(sa.text("UPDATE run SET step = steps WHERE id = :id"), {"id": run["id"]})
 
 

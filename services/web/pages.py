@@ -122,7 +122,8 @@ class Measure:
 
 def measured(first: Mapping[str, float], latest: Mapping[str, float]) -> list[Measure]:
     """What a run's first and newest measures say, the known ones in our order, then whatever else there is."""
-    names = [name.removesuffix("_r1") for name in latest if not name.endswith(("_chance", "_geometric", "_neighbours", "_r10"))]
+    beside = ("_chance", "_geometric", "_neighbours", "_r10")
+    names = [name.removesuffix("_r1") for name in latest if not name.endswith(beside)]
     known = [name for name in MEASURES if name in names]
     return [_measure(name, first, latest) for name in (*known, *(name for name in names if name not in MEASURES))]
 

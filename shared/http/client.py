@@ -8,7 +8,8 @@ with Client("http://127.0.0.1:8000") as comics:
         print(hit.score, hit.text)
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from shared.domain.answers import (
@@ -26,13 +27,16 @@ from shared.domain.answers import (
     SearchAnswer,
     SearchFilters,
     SearchRequest,
+    StageCounts,
 )
 from shared.domain.packing import pack_folder
+from shared.domain.pipeline import STAGES
 from shared.domain.schema import PagePanels
 from shared.http.connection import ApiError, Unreachable, pieces
 from shared.http.learning import LearningCalls
 
 __all__ = ["ApiError", "Client", "Unreachable"]
+POLL = 0.5  # seconds between looks at several comics
 
 
 class Client(LearningCalls):
@@ -129,6 +133,23 @@ class Client(LearningCalls):
         for event in self._events(address):
             yield Progress.model_validate(event)
 
+    def follow_comics(self, comic_ids: Iterable[int]) -> Iterator[Progress]:
+        """How far these comics are together, at every change, until nothing of them is left to do."""
+        seen: dict[int, Progress] = {}
+        open_ = list(dict.fromkeys(comic_ids))
+        last: Progress | None = None
+        while True:
+            begun = time.monotonic()
+            seen.update((comic_id, self.progress(comic_id)) for comic_id in open_)
+            open_ = [comic_id for comic_id in open_ if not seen[comic_id].finished]
+            together = _together(seen.values())
+            if together != last:
+                yield together
+                last = together
+            if not open_:
+                return
+            time.sleep(max(POLL, time.monotonic() - begun))  # many comics: no more than half the time asking
+
     def jobs(self, *, state: str = "failed", comic_id: int | None = None) -> Iterator[JobView]:
         """Jobs in one state, newest first."""
         before: int | None = None
@@ -143,3 +164,25 @@ class Client(LearningCalls):
         """Try a failed job again; how many jobs of which stage were queued."""
         queued: dict[str, int] = self._send("POST", f"/jobs/{job_id}/retry").json()
         return queued
+
+
+def _together(parts: Iterable[Progress]) -> Progress:
+    """The sum of the progress of several comics."""
+    parts = list(parts)
+    stages = {
+        stage: StageCounts(
+            **{
+                state: sum(getattr(part.stages[stage], state) for part in parts if stage in part.stages)
+                for state in StageCounts.model_fields
+            }
+        )
+        for stage in STAGES
+        if any(stage in part.stages for part in parts)
+    }
+    return Progress(
+        stages=stages,
+        total=sum(part.total for part in parts),
+        ended=sum(part.ended for part in parts),
+        failed=sum(part.failed for part in parts),
+        finished=all(part.finished for part in parts),
+    )

@@ -21,15 +21,19 @@ class ApiError(ComicsError):
 
 
 class Unreachable(ComicsError):
-    """No server answers at the address."""
+    """No server answers at the address, or it stopped answering."""
 
 
 class Connection:
-    """One connection pool to one server. Every method raises `ApiError` or `Unreachable`."""
+    """One connection pool to one server. Every method raises `ApiError` or `Unreachable`.
+
+    `timeout`: seconds until a call is given up; those that may rightly take longer wait for their answer.
+    """
 
     def __init__(self, server: str, *, token: str | None = None, timeout: float = 60.0) -> None:
         self.server = server.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._timeout, self._patient = timeout, httpx.Timeout(timeout, read=None)
         self._http = httpx.Client(base_url=self.server, headers=headers, timeout=timeout)
 
     def __enter__(self) -> Self:
@@ -45,7 +49,7 @@ class Connection:
     def _events(self, address: str) -> Iterator[Any]:
         """The documents of a stream of server-sent events."""
         try:
-            with self._http.stream("GET", address, timeout=httpx.Timeout(10.0, read=None)) as answer:
+            with self._http.stream("GET", address, timeout=self._patient) as answer:
                 if answer.status_code >= 400:
                     answer.read()
                     raise _refused(answer)
@@ -59,7 +63,7 @@ class Connection:
         """Write an answer's bytes to a file as they come, whole or not at all."""
         draft = path.with_name(path.name + ".tmp")
         try:
-            with self._http.stream("GET", address, params=parameters, timeout=httpx.Timeout(60.0, read=None)) as answer:
+            with self._http.stream("GET", address, params=parameters, timeout=self._patient) as answer:
                 if answer.status_code >= 400:
                     answer.read()
                     raise _refused(answer)
@@ -79,6 +83,12 @@ class Connection:
     def _send(self, method: str, address: str, **options: Any) -> httpx.Response:
         try:
             answer = self._http.request(method, address, **options)
+        except httpx.ReadTimeout as error:
+            raise Unreachable(
+                f"The server at {self.server} did not answer within {self._timeout:g} s; it may still be working."
+            ) from error
+        except (httpx.ReadError, httpx.WriteError, httpx.WriteTimeout, httpx.RemoteProtocolError) as error:
+            raise Unreachable(f"The server at {self.server} went away: {error}") from error
         except httpx.HTTPError as error:
             raise Unreachable(
                 f"No server answers at {self.server} ({type(error).__name__}). Start one with `comics up`."

@@ -23,7 +23,8 @@ class LearningCalls(Connection):
 
     def freeze(self, request: DatasetRequest) -> DatasetView:
         """Make a dataset of the library's pages; the same pages and seed give the one there is."""
-        return DatasetView.model_validate(self._send("POST", "/datasets", json=request.model_dump(mode="json")).json())
+        answer = self._send("POST", "/datasets", json=request.model_dump(mode="json"), timeout=self._patient)
+        return DatasetView.model_validate(answer.json())
 
     def datasets(self) -> list[DatasetView]:
         """All datasets, newest first."""
@@ -52,10 +53,16 @@ class LearningCalls(Connection):
         """Write a dataset to a file: DataSpec 1.0 lines, or a zip of v0.3 folders with the images."""
         self._download(f"/datasets/{dataset_id}/export", path, format=form)
 
-    def import_dataset(self, path: Path, *, name: str = "") -> DatasetView:
-        """Make a dataset of a zip of a v0.3 folder."""
-        headers, told = {"Content-Type": "application/zip"}, {"filename": path.name, "name": name}
-        answer = self._send("POST", "/datasets/import", params=told, content=pieces(path), headers=headers)
+    def import_dataset(self, path: Path, *, name: str = "", seed: int = 0, held_out: float = 0.2) -> DatasetView:
+        """Make a dataset of a zip of a v0.3 folder; `seed` and `held_out` split it when no lists come with it."""
+        answer = self._send(
+            "POST",
+            "/datasets/import",
+            params={"filename": path.name, "name": name, "seed": seed, "held_out": held_out},
+            content=pieces(path),
+            headers={"Content-Type": "application/zip"},
+            timeout=self._patient,
+        )
         return DatasetView.model_validate(answer.json())
 
     def train(self, request: RunRequest) -> RunView:
@@ -93,11 +100,19 @@ class LearningCalls(Connection):
 
     def promote(self, checkpoint_id: int) -> PromotionView:
         """Let an encoder take over the queries once it has vectors of everything."""
-        return PromotionView.model_validate(self._send("POST", f"/checkpoints/{checkpoint_id}/promote").json())
+        return self._promotion(f"/checkpoints/{checkpoint_id}/promote")
 
     def roll_back(self) -> PromotionView:
         """Go back to the encoder before."""
-        return PromotionView.model_validate(self._send("POST", "/checkpoints/rollback").json())
+        return self._promotion("/checkpoints/rollback")
+
+    def cancel_promotion(self, promotion_id: int) -> PromotionView:
+        """Give a promotion up; the old encoder goes on serving."""
+        return self._promotion(f"/promotions/{promotion_id}/cancel")
+
+    def skip_failed(self, promotion_id: int) -> PromotionView:
+        """Let a promotion switch without the pages that failed."""
+        return self._promotion(f"/promotions/{promotion_id}/skip")
 
     def promotions(self) -> list[PromotionView]:
         """All promotions, newest first."""
@@ -109,5 +124,8 @@ class LearningCalls(Connection):
 
     def embed_missing(self) -> dict[str, int]:
         """Make vectors that are missing; jobs queued by stage."""
-        queued: dict[str, int] = self._send("POST", "/embeddings/missing").json()
+        queued: dict[str, int] = self._send("POST", "/embeddings/missing", timeout=self._patient).json()
         return queued
+
+    def _promotion(self, address: str) -> PromotionView:
+        return PromotionView.model_validate(self._send("POST", address, timeout=self._patient).json())

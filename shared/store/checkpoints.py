@@ -7,8 +7,9 @@ that have it. Weights are read here as bytes; only `shared.nn` knows what they m
 import hashlib
 import json
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -20,19 +21,18 @@ Kind = Literal["detector", "encoder"]
 Origin = Literal["shipped", "configured", "trained"]
 
 
-def register(
-    connection: sa.Connection,
-    storage: Storage,
-    kind: Kind,
-    folder: Path,
-    *,
-    origin: Origin,
-    run_id: int | None = None,
-) -> int:
-    """Keep a checkpoint folder and its row; its id. `run_id` is the run that made it.
+@dataclass(frozen=True)
+class Kept:
+    """A checkpoint folder in the storage: `sha256` of its files, its `key`, and its `config.json`."""
 
-    It becomes active only when nothing of its kind is. Errors: Reject when the folder holds no checkpoint.
-    """
+    kind: Kind
+    sha256: str
+    key: str
+    config: dict[str, Any]
+
+
+def keep(storage: Storage, kind: Kind, folder: Path) -> Kept:
+    """Put a checkpoint folder into the storage. Reject when it holds no checkpoint."""
     try:
         config = json.loads((folder / "config.json").read_text())
     except (FileNotFoundError, ValueError) as error:
@@ -49,21 +49,31 @@ def register(
         # Somebody was here before, and in a bucket may have been killed midway; the key names the content.
         for name, data in files.items():
             storage.put_if_absent(f"{key}/{name}", data)
+    return Kept(kind, sha256, key, config)
+
+
+def register(connection: sa.Connection, kept: Kept, *, origin: Origin, run_id: int | None = None) -> int:
+    """The row of a kept checkpoint; its id. `run_id` is the run that made it.
+
+    It becomes active only when nothing of its kind is. What a run made stays a run's, whoever names it again.
+    """
     found = row(
         connection,
         "INSERT INTO checkpoint (kind, sha256, key, config, origin, run_id) "
         "VALUES (:kind, :sha256, :key, CAST(:config AS jsonb), :origin, :run) "
-        "ON CONFLICT (kind, sha256) DO UPDATE SET origin = EXCLUDED.origin, run_id = EXCLUDED.run_id RETURNING id",
-        kind=kind,
-        sha256=sha256,
-        key=key,
-        config=json.dumps(config),
+        "ON CONFLICT (kind, sha256) DO UPDATE SET run_id = coalesce(checkpoint.run_id, EXCLUDED.run_id), "
+        "origin = CASE checkpoint.origin WHEN 'trained' THEN 'trained' ELSE EXCLUDED.origin END RETURNING id",
+        kind=kept.kind,
+        sha256=kept.sha256,
+        key=kept.key,
+        config=json.dumps(kept.config),
         origin=origin,
         run=run_id,
     )
     assert found is not None
-    if row(connection, "SELECT FROM checkpoint WHERE kind = :kind AND active FOR UPDATE", kind=kind) is None:
-        activate(connection, kind, found["id"])
+    active = row(connection, "SELECT FROM checkpoint WHERE kind = :kind AND active FOR UPDATE", kind=kept.kind)
+    if active is None:
+        activate(connection, kept.kind, found["id"])
     return int(found["id"])
 
 

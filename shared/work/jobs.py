@@ -20,6 +20,7 @@ from shared.work.inputs import configuration_of, inputs_of
 DUE = """attempt < max_attempts AND ((state = 'queued' AND not_before <= now())
          OR (state = 'running' AND lease_until < now()))"""
 BACKOFF = 5.0  # seconds before the second attempt, doubled for each further one
+LONGEST = 600.0  # seconds between two attempts; a long job that gets on may have had many
 PROBE = 60.0  # seconds before a blocked job is tried again, to see whether it is allowed meanwhile
 
 
@@ -172,14 +173,21 @@ def finish(connection: sa.Connection, claims: Sequence[Claim]) -> None:
 
 
 def progressed(connection: sa.Connection, claim: Claim) -> None:
-    """Give a long job its attempts back once it has kept some of its work: what counts is dying without progress."""
-    connection.execute(
-        sa.text(
-            "UPDATE job SET max_attempts = attempt + :more WHERE id = :id AND owner = :owner AND attempt = :attempt "
-            "AND max_attempts < attempt + :more"
-        ),
-        {"id": claim.job_id, "owner": claim.owner, "attempt": claim.attempt, "more": STAGES[claim.stage].max_attempts},
+    """Give a long job its attempts back before it keeps some of its work: what counts is dying without progress.
+
+    `Superseded` when the claim is no longer ours, so that nothing is written over the work of its new owner.
+    """
+    more = STAGES[claim.stage].max_attempts
+    _while_ours(connection, [claim], "max_attempts = greatest(max_attempts, attempt + :more)", more=more)
+
+
+def withdraw(connection: sa.Connection, stage: Stage, subject_id: int) -> int:
+    """Call jobs of a subject done that nobody has begun; how many."""
+    statement = (
+        "UPDATE job SET state = 'done', finished_at = now() WHERE stage = :stage AND subject_id = :subject "
+        "AND state IN ('queued', 'blocked')"
     )
+    return connection.execute(sa.text(statement), {"stage": stage.name, "subject": subject_id}).rowcount
 
 
 def fail(connection: sa.Connection, claim: Claim, error: Exception) -> str:
@@ -191,7 +199,7 @@ def fail(connection: sa.Connection, claim: Claim, error: Exception) -> str:
     public = str(error)
     if not isinstance(error, ComicsError):
         public = f"An unexpected {type(error).__name__}; the worker's log tells more under job {claim.job_id}."
-    wait = BACKOFF * 2 ** (claim.attempt - 1)
+    wait = min(BACKOFF * 2 ** min(claim.attempt - 1, 20), LONGEST)
     if isinstance(error, Blocked):
         state, wait = "blocked", PROBE
         change = "state = 'blocked', attempt = attempt - 1, error = :error, "
@@ -275,9 +283,13 @@ def due(connection: sa.Connection) -> dict[str, int]:
 
 
 def _leave(connection: sa.Connection, claims: Sequence[Claim], change: str, **parameters: object) -> None:
+    _while_ours(connection, claims, f"{change}, owner = NULL, lease_until = NULL", **parameters)
+
+
+def _while_ours(connection: sa.Connection, claims: Sequence[Claim], change: str, **parameters: object) -> None:
     held = [f"{claim.job_id}:{claim.attempt}" for claim in claims]
     text = sa.text(
-        f"UPDATE job SET {change}, owner = NULL, lease_until = NULL WHERE id = ANY(:ids) AND state = 'running' "
+        f"UPDATE job SET {change} WHERE id = ANY(:ids) AND state = 'running' "
         "AND owner = :owner AND concat(id, ':', attempt) = ANY(:held)"
     )
     bound = {"ids": [claim.job_id for claim in claims], "owner": claims[0].owner, "held": held, **parameters}

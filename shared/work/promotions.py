@@ -1,8 +1,8 @@
 """Promotions: an encoder takes over the queries once everything that can be found has vectors of it.
 
-One at a time. Its vectors are made by the stage *reembed* while the old ones serve; `advance` switches in one
-transaction as soon as nothing is missing, and whoever might have brought that about calls it: the stage, the sweep, the
-API. The replaced encoder keeps its vectors, so a rollback is a promotion of it that has little or nothing to do.
+One at a time. Its vectors are made by the stage *reembed* while the old ones serve; the switch happens in one
+transaction as soon as nothing is missing: the stage looks when no page waits any more, the sweep looks now and then.
+The replaced encoder keeps its vectors, so a rollback is a promotion of it that has little or nothing to do.
 """
 
 import sqlalchemy as sa
@@ -22,8 +22,11 @@ MISSING = f"""
     WHERE old.checkpoint_id = :previous AND p.state = 'ok' AND p.layout_id IS NOT NULL
       AND NOT EXISTS (SELECT FROM embedding e WHERE e.page_id = p.id AND e.checkpoint_id = k.id
                       AND e.inputs = {VECTOR_INPUTS})"""
+# Of those, the ones that nobody works on: something about them failed, the vectors or what comes before them.
 FAILED = """
-    (SELECT state FROM job j WHERE j.stage = 'reembed' AND j.subject_id = p.id ORDER BY j.id DESC LIMIT 1) = 'failed'"""
+    NOT EXISTS (SELECT FROM job j WHERE j.subject_id = p.id AND j.state IN ('queued', 'running')
+                AND j.stage IN ('detect', 'read', 'extract', 'align', 'reembed'))"""
+LOCK = "promotions"  # everything that decides about promotions is done under this one lock, taken before all others
 
 
 def begin(connection: sa.Connection, configured: Settings, checkpoint_id: int) -> dict[str, int]:
@@ -32,7 +35,8 @@ def begin(connection: sa.Connection, configured: Settings, checkpoint_id: int) -
     A promotion that is under way is given up for it. Errors: NotFound; Reject for a detector; Conflict for the encoder
     that serves already, or that is being promoted.
     """
-    target = row(connection, "SELECT * FROM checkpoint WHERE id = :id FOR UPDATE", id=checkpoint_id)
+    _lock(connection)
+    target = row(connection, "SELECT * FROM checkpoint WHERE id = :id", id=checkpoint_id)
     if target is None:
         raise NotFound(f"There is no checkpoint {checkpoint_id}; GET /checkpoints lists those there are.")
     if target["kind"] != "encoder":
@@ -50,7 +54,7 @@ def begin(connection: sa.Connection, configured: Settings, checkpoint_id: int) -
         {"target": checkpoint_id, "previous": previous["id"]},
     )
     planned = jobs.plan(connection, STAGES["reembed"], configured, again=True)
-    return {"reembed": planned, **advance(connection, configured)}
+    return {"reembed": planned, **_advance(connection, configured)}
 
 
 def adopt(connection: sa.Connection, configured: Settings, kind: checkpoints.Kind, checkpoint_id: int) -> None:
@@ -73,6 +77,7 @@ def adopt(connection: sa.Connection, configured: Settings, kind: checkpoints.Kin
 
 def roll_back(connection: sa.Connection, configured: Settings) -> dict[str, int]:
     """Promote the encoder that the present one replaced; as `begin`. NotFound when there was none."""
+    _lock(connection)
     last = row(
         connection,
         "SELECT m.previous_id FROM promotion m JOIN checkpoint k ON k.id = m.checkpoint_id AND k.active "
@@ -85,6 +90,7 @@ def roll_back(connection: sa.Connection, configured: Settings) -> dict[str, int]
 
 def cancel(connection: sa.Connection, promotion_id: int) -> None:
     """Give a promotion up; vectors it made are kept. Errors: NotFound; Conflict when it has ended."""
+    _lock(connection)
     _of(connection, promotion_id)
     changed = connection.execute(
         sa.text("UPDATE promotion SET state = 'cancelled', finished_at = now() WHERE id = :id AND state = 'embedding'"),
@@ -96,22 +102,36 @@ def cancel(connection: sa.Connection, promotion_id: int) -> None:
 
 
 def skip_failed(connection: sa.Connection, configured: Settings, promotion_id: int) -> dict[str, int]:
-    """Let a promotion switch without the pages that failed; as `begin`."""
-    _of(connection, promotion_id)
+    """Let a promotion switch without the pages that failed; as `begin`. NotFound; Conflict when it has ended."""
+    _lock(connection)
+    if _of(connection, promotion_id)["state"] != "embedding":
+        raise Conflict(f"Promotion {promotion_id} has ended already.")
     connection.execute(sa.text("UPDATE promotion SET skipping = true WHERE id = :id"), {"id": promotion_id})
-    return advance(connection, configured)
+    return _advance(connection, configured)
 
 
 def advance(connection: sa.Connection, configured: Settings) -> dict[str, int]:
     """Switch to the encoder that is being promoted if nothing is missing; the jobs to wake workers for.
 
-    Whoever comes at the same time waits for the promotion's row and then finds it ended.
+    Nothing is done while somebody else decides: a caller that holds locks of its own must not wait for them.
     """
+    free = row(connection, "SELECT pg_try_advisory_xact_lock(hashtext(:name)) AS mine", name=LOCK)
+    return _advance(connection, configured) if free is not None and free["mine"] else {}
+
+
+def advance_when_idle(connection: sa.Connection, configured: Settings) -> None:
+    """`advance` for the stage itself: only when no page waits, for looking whether any is missing reads them all."""
+    waiting = "SELECT FROM job WHERE stage = 'reembed' AND state IN ('queued', 'running') LIMIT 1"
+    if row(connection, waiting) is None:
+        advance(connection, configured)
+
+
+def _advance(connection: sa.Connection, configured: Settings) -> dict[str, int]:
     promotion = _open(connection)
     if promotion is None:
         return {}
     bound = {"previous": promotion["previous_id"], "target": promotion["checkpoint_id"]}
-    waits = f"AND NOT coalesce({FAILED}, false)" if promotion["skipping"] else ""
+    waits = f"AND NOT ({FAILED})" if promotion["skipping"] else ""
     if row(connection, f"SELECT {MISSING} {waits} LIMIT 1", **bound) is not None:
         return {}
     checkpoints.activate(connection, "encoder", promotion["checkpoint_id"])
@@ -140,24 +160,28 @@ def _of(connection: sa.Connection, promotion_id: int) -> Row:
     return found
 
 
+def _lock(connection: sa.Connection) -> None:
+    connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": LOCK})
+
+
 def _open(connection: sa.Connection) -> Row | None:
-    return row(connection, "SELECT * FROM promotion WHERE state = 'embedding' FOR UPDATE")
+    return row(connection, "SELECT * FROM promotion WHERE state = 'embedding'")
 
 
 def _view(connection: sa.Connection, promotion: Row) -> PromotionView:
     bound = {"previous": promotion["previous_id"], "target": promotion["checkpoint_id"]}
-    missing = failed = 0
-    if promotion["state"] == "embedding":
-        counted = row(
-            connection, f"SELECT count(*) AS missing, count(*) FILTER (WHERE {FAILED}) AS failed {MISSING}", **bound
-        )
-        assert counted is not None
-        missing, failed = counted["missing"], counted["failed"]
-    made = row(
-        connection,
-        "SELECT count(*) AS n FROM embedding WHERE checkpoint_id = :target",
-        target=promotion["checkpoint_id"],
-    )
-    assert made is not None
     shown = {name: promotion[name] for name in PromotionView.model_fields if name in promotion}
-    return PromotionView(**shown, embedded=made["n"], total=made["n"] + missing, failed=failed)
+    if promotion["state"] != "embedding":
+        made = _count(connection, "SELECT count(*) FROM embedding WHERE checkpoint_id = :target", bound)
+        return PromotionView(**shown, embedded=made, total=made, failed=0)
+    total = _count(connection, "SELECT count(*) FROM embedding WHERE checkpoint_id = :previous", bound)
+    waiting = "SELECT count(*) FROM job WHERE stage = 'reembed' AND state IN ('queued', 'running')"
+    missing, failed = _count(connection, waiting, {}), 0
+    if missing == 0:  # only then is it worth reading all pages
+        missing = _count(connection, f"SELECT count(*) {MISSING}", bound)
+        failed = _count(connection, f"SELECT count(*) {MISSING} AND {FAILED}", bound)
+    return PromotionView(**shown, embedded=max(0, total - missing), total=total, failed=failed)
+
+
+def _count(connection: sa.Connection, statement: str, bound: dict[str, int | None]) -> int:
+    return int(connection.execute(sa.text(statement), bound).scalar_one())

@@ -1,6 +1,7 @@
 """A new encoder takes over at once, when everything has vectors of it; until then, and after any accident, the old."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from shared.store import checkpoints
 from shared.store.blobs import blob_key, get_blob, storage_of
 from shared.store.db import row, unit_of_work
 from shared.work import jobs, promotions
-from shared.work.stages import run_batch
+from shared.work.stages import Done, run_batch
 from tests.equipment.rows import execute, job_states, plan_stage
 from tests.services.search.test_embedding import add_layout, add_made_comic, embed, panel_ids
 
@@ -33,8 +34,9 @@ SMALL = EncoderConfig(image=ImageConfig(size=32, widths=(8, 16, 16), blocks=(1, 
 def another_encoder(configured: Settings, folder: Path, *, seed: int = 1) -> int:
     """A trained encoder beside the shipped one; its checkpoint id."""
     save_encoder(folder / str(seed), build_encoder(SMALL, seed=seed))
+    kept = checkpoints.keep(storage_of(configured), "encoder", folder / str(seed))
     with unit_of_work(str(configured.database_url)) as connection:
-        return checkpoints.register(connection, storage_of(configured), "encoder", folder / str(seed), origin="trained")
+        return checkpoints.register(connection, kept, origin="trained")
 
 
 def begin(configured: Settings, checkpoint_id: int) -> dict[str, int]:
@@ -252,3 +254,73 @@ def test_missing_vectors_are_made_again(configured: Settings, pages: list[int]) 
     embed(configured)
     assert plan_stage(configured, "embed") == 0
     assert len(found(configured, Library(configured), panel_ids(configured)[0]).hits) == len(panel_ids(configured)) - 1
+
+
+def test_two_jobs_of_one_page_in_a_batch_make_one_set_of_vectors(configured: Settings, pages: list[int]) -> None:
+    url = str(configured.database_url)
+    execute(url, "DELETE FROM segment")
+    plan_stage(configured, "embed")
+    execute(
+        url,
+        "INSERT INTO job (stage, subject_id, comic_id, fingerprint, max_attempts) "
+        "SELECT 'embed', id, comic_id, 'of an older text', 3 FROM page",
+    )
+    embed(configured)
+    assert job_states(url, "embed") == {"done": 2 * len(pages)}
+    assert len(found(configured, Library(configured), panel_ids(configured)[0]).hits) == len(panel_ids(configured)) - 1
+
+
+def test_a_slow_worker_does_not_put_old_vectors_over_newer_ones(configured: Settings, pages: list[int]) -> None:
+    url = str(configured.database_url)
+    add_layout(configured, pages[0], [Box(0, 0, 250, 350)])
+    plan_stage(configured, "embed")
+    with unit_of_work(url) as connection:
+        slow = jobs.claim(connection, STAGES["embed"], owner="slow", lease=60)
+    (outcome,) = list(tasks.embed(slow))  # encoded, not stored yet; meanwhile the page gets another layout
+    assert isinstance(outcome, Done)
+    newest_layout = add_layout(configured, pages[0], [Box(0, 0, 500, 350)])
+    embed(configured)
+    with unit_of_work(url) as connection:
+        jobs.finish(connection, slow)
+        outcome.store(connection)
+    with unit_of_work(url) as connection:
+        kept = row(connection, "SELECT inputs FROM embedding WHERE page_id = :page", page=pages[0])
+    assert kept is not None
+    assert kept["inputs"].endswith(f"|{newest_layout}")
+    assert plan_stage(configured, "embed") == 0
+
+
+def test_a_page_whose_text_nobody_aligns_can_be_skipped(configured: Settings, pages: list[int], tmp_path: Path) -> None:
+    url, new = str(configured.database_url), another_encoder(configured, tmp_path)
+    execute(url, "DELETE FROM panel_text WHERE panel_id IN (SELECT n.id FROM panel n JOIN page p "
+            "ON p.layout_id = n.layout_id WHERE p.id = :page)", page=pages[2])  # fmt: skip
+    begin(configured, new)
+    reembed(configured)
+    promotion = newest(configured)
+    assert (promotion.state, promotion.embedded, promotion.total, promotion.failed) == ("embedding", 2, 3, 1)
+    with unit_of_work(url) as connection:
+        promotions.skip_failed(connection, configured, promotion.id)
+    assert active(configured) == new
+    with unit_of_work(url) as connection, pytest.raises(Conflict, match="ended already"):
+        promotions.skip_failed(connection, configured, promotion.id)
+
+
+def test_two_promotions_at_once_are_one_after_the_other(configured: Settings, pages: list[int], tmp_path: Path) -> None:
+    candidates = [another_encoder(configured, tmp_path, seed=seed) for seed in (1, 2)]
+    with ThreadPoolExecutor(2) as pool:
+        planned = list(pool.map(lambda candidate: begin(configured, candidate), candidates))
+    assert planned == [{"reembed": len(pages)}] * 2
+    with unit_of_work(str(configured.database_url)) as connection:
+        states = sorted(promotion.state for promotion in promotions.promotions(connection))
+    assert states == ["cancelled", "embedding"]
+
+
+def test_naming_a_trained_encoder_in_the_settings_leaves_it_its_run(configured: Settings, tmp_path: Path) -> None:
+    prepare(configured)
+    made = another_encoder(configured, tmp_path)
+    kept = checkpoints.keep(storage_of(configured), "encoder", tmp_path / "1")
+    with unit_of_work(str(configured.database_url)) as connection:
+        assert checkpoints.register(connection, kept, origin="configured") == made
+        found_row = row(connection, "SELECT origin FROM checkpoint WHERE id = :id", id=made)
+    assert found_row is not None
+    assert found_row["origin"] == "trained"

@@ -56,7 +56,7 @@ def test_panels_are_cut_by_their_boxes_and_texts_joined_as_the_search_joins_them
 
 
 def test_a_page_that_cannot_be_read_is_named() -> None:
-    with pytest.raises(Reject, match="page 4 of one"):
+    with pytest.raises(Reject, match="page 5 of one"):
         corpus_of_specs([page(4, sha="b")], picture_of, size=64)
 
 

@@ -118,10 +118,57 @@ def test_a_full_disk_is_said_and_tried_again_and_never_leaves_a_bad_checkpoint(
     waiting = api.get(f"/runs/{run['id']}").json()
     assert (waiting["state"], waiting["checkpoint_id"]) == ("queued", None)
     assert "disk is full" in waiting["error"]
+    kept = list(storage_of(configured).list("runs"))
+    assert bool(kept) == (when == "checkpoint"), "a finished run is not trained again because its result was not kept"
     monkeypatch.undo()
     execute(str(configured.database_url), "UPDATE job SET not_before = now()")
     run_batch(TRAIN, tasks.train)
     assert api.get(f"/runs/{run['id']}").json()["state"] == "done"
+
+
+def test_a_run_that_nobody_has_begun_stops_at_once_and_can_be_resumed(configured: Settings, api: TestClient) -> None:
+    run = order(api, add_dataset(configured, train=[0], held_out=[]))
+    assert api.post(f"/runs/{run['id']}/stop").json()["state"] == "stopped"
+    assert run_batch(TRAIN, tasks.train) == 0
+    assert api.post(f"/runs/{run['id']}/resume").json()["state"] == "queued"
+    assert api.post(f"/runs/{run['id']}/stop").status_code == 202
+
+
+def test_a_run_that_failed_and_was_resumed_is_trained_once(configured: Settings, api: TestClient) -> None:
+    url = str(configured.database_url)
+    run = order(api, add_dataset(configured, train=[0], held_out=[]))
+    execute(url, "UPDATE job SET state = 'failed', error = 'somebody pulled the plug' WHERE stage = 'train'")
+    assert api.get(f"/runs/{run['id']}").json()["state"] == "failed"
+    assert api.post(f"/runs/{run['id']}/resume").status_code == 202
+    assert job_states(url, "train") == {"queued": 1}
+    run_batch(TRAIN, tasks.train)
+    assert api.get(f"/runs/{run['id']}").json()["state"] == "done"
+    with unit_of_work(url) as connection:
+        assert jobs.retry(connection) == {}
+
+
+def test_who_lost_a_run_does_not_touch_its_state(configured: Settings, api: TestClient) -> None:
+    url = str(configured.database_url)
+    order(api, add_dataset(configured, train=[0], held_out=[]))
+    with unit_of_work(url) as connection:
+        (claim,) = jobs.claim(connection, TRAIN, owner="slow", lease=60)
+        jobs.disown_all(connection)
+        jobs.claim(connection, TRAIN, owner="next", lease=60)
+    with pytest.raises(jobs.Superseded):
+        tasks._save(storage_of(configured), "runs/1/state", claim, {"id": 1}, b"old", 3)  # type: ignore[arg-type]
+    assert list(storage_of(configured).list("runs")) == []
+
+
+def test_the_wait_between_attempts_of_a_long_job_has_an_end(configured: Settings, api: TestClient) -> None:
+    url = str(configured.database_url)
+    order(api, add_dataset(configured, train=[0], held_out=[]))
+    execute(url, "UPDATE job SET attempt = 70, max_attempts = 100 WHERE stage = 'train'")
+    with unit_of_work(url) as connection:
+        (claim,) = jobs.claim(connection, TRAIN, owner="me", lease=60)
+        assert jobs.fail(connection, claim, RuntimeError("a bug")) == "queued"
+        waits = row(connection, "SELECT not_before < now() + interval '11 minutes' AS soon FROM job")
+    assert waits is not None
+    assert waits["soon"]
 
 
 def test_a_dataset_with_nothing_to_learn_from_is_refused_with_the_reason(configured: Settings, api: TestClient) -> None:
