@@ -131,6 +131,11 @@ def _page(
     )
 
 
+def picture_bytes(size: int) -> int:
+    """Memory that one picture takes, at most, for a network that sees pictures of `size`."""
+    return 3 * round(DETAIL * size) ** 2
+
+
 def _shrunk(picture: Picture, size: int) -> Picture:
     side = max(8, min(round(DETAIL * size), max(picture.shape[:2])))
     image = Image.fromarray(picture).resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0)

@@ -1,6 +1,7 @@
 """Stage *train*: a run from its dataset to a checkpoint, resumed from its last state however often it is killed."""
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,11 +12,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.training.corpus import Corpus, corpus_of_specs, corpus_of_stories
+from services.training.corpus import Corpus, corpus_of_specs, corpus_of_stories, picture_bytes
 from services.training.loop import MetricRow, Training
 from shared.domain.dataspec import DatasetLine, DataSpec
 from shared.domain.training import RunConfig
-from shared.errors import NotFound
+from shared.errors import NotFound, Reject
 from shared.nn.device import pick_device
 from shared.nn.encoder import Encoder, load_encoder, save_encoder
 from shared.settings import settings
@@ -27,9 +28,10 @@ from shared.work import jobs
 from shared.work.jobs import Claim
 from shared.work.stages import Done, database_url, stage
 
+MOST_MEMORY = 0.6  # share of the machine that a run's pictures may take
 LOOK_SECONDS = 1.0  # between looks whether somebody told the run to stop
 RUN = """
-    SELECT r.*, d.key AS dataset_key, d.fingerprint, k.key AS start_key,
+    SELECT r.*, d.key AS dataset_key, d.fingerprint, d.counts, k.key AS start_key,
            EXISTS (SELECT FROM checkpoint c WHERE c.run_id = r.id) AS made
     FROM run r JOIN dataset d ON d.id = r.dataset_id LEFT JOIN checkpoint k ON k.id = r.start_id WHERE r.id = :id"""
 
@@ -73,6 +75,7 @@ def _prepared(run: Row, storage: Storage, *, device: str) -> Training:
     if run["start_key"] is not None:
         start = load_encoder(checkpoints.local_folder(storage, run["start_key"]))
     size = start.config.image.size if start is not None and start.config.image is not None else config.size
+    _require_memory(run["counts"], size)
     sides: dict[str, Corpus] = {}
     for split in ("train", "held_out"):
         pages = _pages(storage, f"{run['dataset_key']}/pages.jsonl", split)
@@ -84,6 +87,17 @@ def _prepared(run: Row, storage: Storage, *, device: str) -> Training:
         for split, seeds in made.items():
             sides[split] += corpus_of_stories(seeds, size=size)
     return Training(config, run["option"], sides["train"], sides["held_out"], start=start, device=device)
+
+
+def _require_memory(counts: dict[str, int], size: int) -> None:
+    """Refuse what would be killed for its memory hours later: a run keeps all its pictures, of panels and of pages."""
+    wanted = (counts.get("panels", 0) + counts.get("pages", 0)) * picture_bytes(size)
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if wanted > MOST_MEMORY * there:
+        raise Reject(
+            f"The pictures of this dataset need {wanted / 2**30:.0f} GiB of memory and the machine has "
+            f"{there / 2**30:.0f}; choose fewer comics, or a smaller size."
+        )
 
 
 def _pages(storage: Storage, key: str, split: str) -> Iterator[DataSpec]:

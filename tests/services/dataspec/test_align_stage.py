@@ -4,7 +4,9 @@ import json
 from collections.abc import Sequence
 
 from services.dataspec import tasks
+from services.dataspec.views import specs_of
 from shared.domain.pipeline import STAGES
+from shared.domain.training import DatasetFilter
 from shared.settings import Settings
 from shared.store.db import row, rows, unit_of_work
 from shared.work.jobs import Claim
@@ -70,6 +72,19 @@ def test_text_goes_to_its_panel_and_is_made_searchable(configured: Settings) -> 
     assert plan_stage(configured, "align") == 1
     run_batch(ALIGN, tasks.align)
     assert [text[:2] for text in texts(url)] == [("", "seen 1"), ("Héllo", "seen 2")]
+
+
+def test_what_is_searched_and_embedded_is_what_a_dataspec_says(configured: Settings) -> None:
+    url = str(configured.database_url)
+    page = add_page(configured)
+    second = told(2) | {"texts": [{"kind": "sound", "speaker": None, "text": "KABOOM"}]}
+    add_reading(url, page, "vlm", {"summary": "s", "panels": [told(1), second], "missed": []})
+    plan_stage(configured, "align")
+    run_batch(ALIGN, tasks.align)
+    with unit_of_work(url) as connection:
+        (spec,) = specs_of(connection, DatasetFilter(), quality="any")
+    assert texts(url)[1] == ("Héllo\nKABOOM", "seen 2", "hello kaboom seen 2")
+    assert [(panel.text, panel.descriptive) for panel in spec.panels] == [text[:2] for text in texts(url)]
 
 
 def test_verdicts_are_written_and_shown_with_their_reasons(configured: Settings) -> None:

@@ -2,14 +2,14 @@
 
 import pytest
 
-from services.dataspec.assignment import assign_lines, panel_texts
+from services.dataspec.assignment import assign_lines
+from services.dataspec.evidence import page_evidence
 from shared.domain.schema import (
     Box,
     Direction,
     PageExtraction,
     PageReading,
     PanelReading,
-    PanelText,
     SpokenText,
     TextLine,
 )
@@ -92,46 +92,46 @@ def test_lines_of_a_panel_come_in_reading_order() -> None:
     assert texts_of(assign_lines(lines, [LEFT], direction=Direction.RTL)[0]) == [["right", "left"]]
 
 
+def judged(
+    extraction: PageExtraction | None, reading: PageReading | None, panels: list[Box], asked: list[Box] | None = None
+) -> list[tuple[str, str]]:
+    """What is written in each panel and what is told about it."""
+    found = page_evidence(extraction, reading, panels, direction=LTR, asked=asked)
+    return [(panel.text, panel.descriptive) for panel in found.panels]
+
+
 def test_literal_text_comes_from_ocr_and_description_from_the_vlm() -> None:
-    texts = panel_texts(
-        extraction(line("Hello", 60, 100, 60)),
-        reading(answer(1, "A girl waves.", said="HELO", who="Pepper"), answer(2, "A cat.")),
-        [LEFT, RIGHT],
-        direction=LTR,
-    )
-    assert texts == [
-        PanelText(literal="Hello", descriptive="A girl waves.\nPepper"),
-        PanelText(literal="", descriptive="A cat."),
-    ]
+    told = reading(answer(1, "A girl waves.", said="HELO", who="Pepper"), answer(2, "A cat."))
+    assert judged(extraction(line("Hello", 60, 100, 60)), told, [LEFT, RIGHT]) == [
+        ("Hello", "A girl waves.\nPepper"), ("", "A cat."),
+    ]  # fmt: skip
 
 
-def test_where_ocr_saw_nothing_the_vlms_lettering_stands_in() -> None:
-    texts = panel_texts(extraction(), reading(answer(1, "A beast.", said="Wah!!")), [LEFT], direction=LTR)
-    assert texts == [PanelText(literal="Wah!!", descriptive="A beast.")]
+def test_lettering_that_only_the_vlm_saw_is_literal_text_too() -> None:
+    assert judged(extraction(), reading(answer(1, "A beast.", said="Wah!!")), [LEFT]) == [("Wah!!", "A beast.")]
+    both = extraction(line("HELLO THERE", 60, 100, 160))
+    assert judged(both, reading(answer(1, "A beast.", said="KABOOM")), [LEFT]) == [("HELLO THERE\nKABOOM", "A beast.")]
 
 
 def test_what_the_vlm_calls_no_panel_says_nothing() -> None:
-    texts = panel_texts(None, reading(answer(1, "A logo.", status="not_a_panel", said="Ads")), [LEFT], direction=LTR)
-    assert texts == [PanelText()]
+    assert judged(None, reading(answer(1, "A logo.", status="not_a_panel", said="Ads")), [LEFT]) == [("", "")]
 
 
 def test_nothing_read_is_no_text_for_every_panel() -> None:
-    assert panel_texts(None, None, [LEFT, RIGHT], direction=LTR) == [PanelText(), PanelText()]
+    assert judged(None, None, [LEFT, RIGHT]) == [("", "")] * 2
 
 
 def test_answers_follow_their_boxes_into_a_new_layout_and_not_their_numbers() -> None:
     new = [Box(0, 500, 700, 300), Box(362, 58, 297, 405), Box(38, 62, 300, 396)]
-    told = reading(answer(1, "left"), answer(2, "right"))
-    texts = panel_texts(None, told, new, direction=LTR, asked=[LEFT, RIGHT])
-    assert [text.descriptive for text in texts] == ["", "right", "left"]
+    told = judged(None, reading(answer(1, "left"), answer(2, "right")), new, [LEFT, RIGHT])
+    assert [descriptive for _, descriptive in told] == ["", "right", "left"]
 
 
 def test_one_answer_is_never_given_to_two_panels() -> None:
     halves = [Box(40, 60, 300, 210), Box(40, 60, 300, 400)]
-    texts = panel_texts(None, reading(answer(1, "whole")), halves, direction=LTR, asked=[LEFT])
-    assert [text.descriptive for text in texts] == ["", "whole"]
+    assert judged(None, reading(answer(1, "whole")), halves, [LEFT]) == [("", ""), ("", "whole")]
 
 
 def test_a_reading_about_more_boxes_than_were_asked_is_refused() -> None:
     with pytest.raises(ValueError, match="panel 2 of 1"):
-        panel_texts(None, reading(answer(1, "a"), answer(2, "b")), [LEFT], direction=LTR)
+        judged(None, reading(answer(1, "a"), answer(2, "b")), [LEFT])

@@ -4,15 +4,19 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from services.dataspec import library
 from services.dataspec.api import app
 from shared.domain.dataspec import DataSpec
-from shared.domain.training import DatasetView
+from shared.domain.training import DatasetRequest, DatasetView
 from shared.settings import Settings
+from shared.store.db import rows, unit_of_work
+from shared.store.folder_storage import FolderStorage
 from tests.equipment.rows import execute
 from tests.services.dataspec.made import add_comic
 
@@ -111,6 +115,60 @@ def test_comics_that_share_a_page_image_stay_on_one_side(api: TestClient, config
         found = lines(api, _any(api, seed))
         sides = {line["page"]["comic"]["title"]: line["split"] for line in found}
         assert sides["Single issue"] == sides["Collected edition"] != sides["Another"]
+
+
+def test_an_image_in_every_comic_is_on_one_side_only(api: TestClient, configured: Settings) -> None:
+    """A scanner's page of credits: it ties no comics together, and is left out where models are measured."""
+    for k, title in enumerate(TITLES):
+        add_comic(configured, title, pictures=[*range(10 * k + 1, 10 * k + 5), 99])
+    dataset = freeze(api)
+    assert dataset.counts.model_dump() == {
+        "comics": 5, "pages": 24, "panels": 48, "panels_with_text": 24, "silent_panels": 24,
+        "train_pages": 20, "held_out_pages": 4, "train_comics": 4, "held_out_comics": 1,
+    }  # fmt: skip
+    found = lines(api, dataset.id)
+    images = {
+        side: {line["page"]["image_sha256"] for line in found if line["split"] == side}
+        for side in ("train", "held_out")
+    }
+    assert (len(images["train"]), len(images["held_out"])) == (17, 4)
+    assert images["train"].isdisjoint(images["held_out"])
+    said = "1 page of a held-out comic was left out: the same image stands in a comic to train on."
+    assert said in dataset.warnings
+    card = api.get(f"/datasets/{dataset.id}/card").json()
+    assert (card["counts"], card["panels_per_page"]) == (dataset.counts.model_dump(), {"2": 24})
+    assert sum(comic["pages"] for comic in card["comics"]) == 24
+    # The same again, from the database and from an export of it.
+    assert freeze(api, 200).fingerprint == dataset.fingerprint
+    archive = exported(api, dataset.id)
+    assert api.post("/datasets/import", files={"file": ("x.zip", archive)}).json()["id"] == dataset.id
+
+
+class WatchedFolder(FolderStorage):
+    """A folder that notes how many transactions are open while a file goes into it."""
+
+    def __init__(self, root: Path, url: str) -> None:
+        super().__init__(root)
+        self.url = url
+        self.open_transactions: list[list[str]] = []
+
+    def put_file(self, key: str, source: Path) -> bool:
+        with unit_of_work(self.url) as connection:
+            others = rows(
+                connection,
+                "SELECT query FROM pg_stat_activity WHERE datname = current_database() "
+                "AND pid <> pg_backend_pid() AND xact_start IS NOT NULL",
+            )
+        self.open_transactions.append([other["query"] for other in others])
+        return super().put_file(key, source)
+
+
+def test_no_transaction_waits_for_the_storage(configured: Settings, tmp_path: Path) -> None:
+    add_comic(configured, "Alpha")
+    url = str(configured.database_url)
+    storage = WatchedFolder(tmp_path / "watched", url)
+    library.freeze(url, storage, DatasetRequest())
+    assert storage.open_transactions == [[]]
 
 
 def test_one_comic_is_frozen_with_a_warning(api: TestClient, configured: Settings) -> None:

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
+from services.dataspec.api import app
 from services.dataspec.joining import join_dataspecs
 from shared.domain.dataspec import DataSpec
 from shared.errors import Reject
-from tests.equipment.hostile_files import picture, turned
+from shared.settings import Settings
+from tests.equipment.hostile_files import picture, turned, zipped
 
 SIZE = (96, 64)
 LEFT, RIGHT = [2, 2, 44, 60], [50, 2, 44, 60]
@@ -246,3 +249,48 @@ def test_a_cut_off_coco_file_is_refused_and_leaves_no_result(library: Library) -
     with pytest.raises(Reject, match="no whole JSON"):
         join_dataspecs(library.coco, library.vlm, library.out, images=library.images)
     assert (library.out / "pages.jsonl").read_bytes() == before
+
+
+def zip_of(folder: Path) -> bytes:
+    """A folder as a zip, as `comics dataset --import` packs it."""
+    return zipped(
+        {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    )
+
+
+def test_what_was_joined_is_imported_as_it_is(library: Library, configured: Settings) -> None:
+    for book in "ABC":
+        for k in (1, 2):
+            library.page(f"{book}/p{k}.jpg", RIGHT, LEFT)
+            library.told(f"{book}/p{k}.json", [grounded(f"words of {book} {k}", 30, 20, 970, 480)])
+    pages, _ = library.join()
+    folder = library.out / "v0.3"
+    assert {file.name for file in folder.iterdir()} == {"dataspecs", "images", "train.txt", "held_out.txt"}
+    assert sum(len((folder / name).read_text().splitlines()) for name in ("train.txt", "held_out.txt")) == 6
+    originals = {file.read_bytes() for file in library.images.rglob("*.jpg")}
+    assert {file.read_bytes() for file in folder.rglob("*.jpg")} == originals
+    with TestClient(app) as api:
+        answer = api.post("/datasets/import", files={"file": ("v0.3.zip", zip_of(folder))})
+        assert answer.status_code == 201, answer.text
+        assert not any("Not imported" in warning or "new split" in warning for warning in answer.json()["warnings"])
+        assert answer.json()["counts"]["held_out_comics"] == 1
+        found = api.get(f"/datasets/{answer.json()['id']}/pages").json()["items"]
+    assert [DataSpec.model_validate(line["page"]) for line in found] == pages
+    held = [f"{line['page']['comic']['key']}" for line in found if line["split"] == "held_out"]
+    assert len(set(held)) == 1
+    assert len(held) == 2
+
+
+def test_joining_again_replaces_the_folder_and_nobody_elses(library: Library) -> None:
+    library.page("Book/p1.jpg", LEFT)
+    library.page("Book/p2.jpg", LEFT)
+    library.join()
+    library.pages.pop()
+    library.join()
+    folder = library.out / "v0.3"
+    assert len([*folder.rglob("*.json")]) == len([*folder.rglob("*.jpg")]) == 1
+    assert not (library.out / "v0.3.part").exists()
+    (folder / "notes.md").write_text("mine")
+    with pytest.raises(Reject, match=r"notes\.md"):
+        library.join()
+    assert (folder / "notes.md").read_text() == "mine"

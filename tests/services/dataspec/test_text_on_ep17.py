@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.dataspec.assignment import panel_texts
 from services.dataspec.evidence import page_evidence
 from services.extraction.ocr import OcrReader
 from shared.domain.schema import Box, Direction, PageExtraction, PageReading, PanelReading, SpokenText
@@ -66,11 +65,10 @@ def panels(pages: list[Page]) -> list[Panel]:
     """Every true panel, read by OCR over the whole page."""
     found = []
     for page in pages:
-        texts = panel_texts(page.extraction, None, page.boxes, direction=Direction.LTR)
         evidence = page_evidence(page.extraction, None, page.boxes, direction=Direction.LTR).panels
-        for k, (text, judged) in enumerate(zip(texts, evidence, strict=True)):
+        for k, judged in enumerate(evidence):
             name = f"{page.name} panel {page.true[k]['reading_order']}"
-            found.append(Panel(name, plain(" ".join(page.said(k))), plain(text.literal), judged.verdict))
+            found.append(Panel(name, plain(" ".join(page.said(k))), plain(judged.text), judged.verdict))
     assert len(found) == 29
     return found
 

@@ -126,6 +126,16 @@ def test_a_full_disk_is_said_and_tried_again_and_never_leaves_a_bad_checkpoint(
     assert api.get(f"/runs/{run['id']}").json()["state"] == "done"
 
 
+def test_a_dataset_that_memory_cannot_hold_is_refused_before_it_is_read(configured: Settings, api: TestClient) -> None:
+    dataset = add_dataset(configured, train=[0], held_out=[])
+    execute(str(configured.database_url), 'UPDATE dataset SET counts = \'{"panels": 4000000000, "pages": 1}\'')
+    run = order(api, dataset)
+    run_batch(TRAIN, tasks.train)
+    failed = api.get(f"/runs/{run['id']}").json()
+    assert failed["state"] == "failed"
+    assert "GiB of memory" in failed["error"]
+
+
 def test_a_run_that_nobody_has_begun_stops_at_once_and_can_be_resumed(configured: Settings, api: TestClient) -> None:
     run = order(api, add_dataset(configured, train=[0], held_out=[]))
     assert api.post(f"/runs/{run['id']}/stop").json()["state"] == "stopped"
