@@ -19,9 +19,9 @@ RUN = 3  # shortest run of equal letters that counts; shorter ones occur by chan
 class Comparison:
     """What two readers make together.
 
-    `pieces`: OCR's, with the kind and speaker of the VLM's text they belong to, then what only the VLM read, with the
-    share of it that OCR supports as its confidence. `similarity` of the worst agreeing text; `difference` says where
-    the readers differ, None when they agree.
+    `pieces`: OCR's, with the kind and speaker of the VLM's text they belong to, and where it was told what only the VLM
+    read, with the share of it that OCR supports as its confidence. `similarity` of the worst agreeing text;
+    `difference` says where the readers differ, None when they agree.
     """
 
     pieces: list[PieceOfText]
@@ -49,14 +49,25 @@ def compare(read: Sequence[PieceOfText], spoken: Sequence[SpokenText]) -> Compar
         if alike[k] < ALIKE:
             how = f"; OCR read otherwise (similarity {alike[k]:.2f})" if k in parts else ", OCR did not"
             difference = difference or f"the VLM read {_quoted(text.text)}{how}"
-        if k not in parts:
-            pieces.append(
-                PieceOfText(kind=text.kind, text=text.text, source="vlm", confidence=alike[k], speaker=text.speaker)
-            )
     stray = next((piece.text for piece, k in zip(read, parts, strict=True) if k is None and letters(piece.text)), None)
     if difference is None and stray is not None:
         difference = f"OCR read {_quoted(stray)}, the VLM did not"
+    for k, text in enumerate(told):
+        if k not in parts:
+            unread = PieceOfText(
+                kind=text.kind, text=text.text, source="vlm", confidence=alike[k], speaker=text.speaker
+            )
+            place = _place(k, parts)
+            pieces.insert(place, unread)
+            parts.insert(place, k)
     return Comparison(pieces=pieces, similarity=min(alike, default=1.0), difference=difference)
+
+
+def _place(k: int, parts: Sequence[int | None]) -> int:
+    """Where a text that OCR did not read stands among the pieces: after those of the texts told before it."""
+    before = [place + 1 for place, part in enumerate(parts) if part is not None and part < k]
+    behind = [place for place, part in enumerate(parts) if part is not None and part > k]
+    return max(before, default=min(behind, default=len(parts)))
 
 
 def letters(text: str) -> str:

@@ -133,10 +133,9 @@ async def import_dataset(
                     folder = OldFolder(archive)
                     folder.scan()
                     kept = keep(
-                        url, storage, lambda: folder.pages(lambda sha256, data: put_blob(storage, sha256, data)),
-                        origin="imported", name=name or sent, request={"file": sent, "seed": seed,
-                        "held_out": held_out}, share=held_out, seed=seed, given=folder.splits,
-                        said=folder.found.listed,
+                        url, storage, folder.pages(lambda sha256, data: put_blob(storage, sha256, data)),
+                        name=name or sent, request={"file": sent, "seed": seed, "held_out": held_out}, share=held_out,
+                        seed=seed, given=folder.splits, said=folder.found.listed,
                     )  # fmt: skip
                 if kept is None:
                     raise Reject(f"{sent} holds no page that can be used: {folder.found.refused[0]}.")

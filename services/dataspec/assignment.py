@@ -1,4 +1,4 @@
-"""Which panel a text belongs to, by geometry alone, and the text of each panel from what was read on its page."""
+"""Which panel a line of text, or a VLM's answer, belongs to: by geometry alone."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -9,13 +9,11 @@ from shared.domain.geometry import as_array, intersection, iou_matrix
 from shared.domain.schema import (
     Box,
     Direction,
-    PageExtraction,
     PageReading,
     PanelReading,
-    PanelText,
     TextLine,
 )
-from shared.domain.text import group_lines, join_lines
+from shared.domain.text import group_lines
 
 REACH = 1.0  # how far outside a panel a line may lie and still be its own, in units of the line's thickness
 SAME_PANEL = 0.5  # boxes that overlap (IoU) by more are one panel in two layouts
@@ -41,36 +39,6 @@ def assign_lines(
                 owner = _nearest(line.box, panels)
             (unassigned if owner is None else owned[owner]).append(line)
     return [list(chain.from_iterable(group_lines(own, direction=direction))) for own in owned], unassigned
-
-
-def panel_texts(
-    extraction: PageExtraction | None,
-    reading: PageReading | None,
-    panels: Sequence[Box],
-    *,
-    direction: Direction,
-    asked: Sequence[Box] | None = None,
-) -> list[PanelText]:
-    """The text of each panel, in order: literal from OCR, descriptive from the VLM.
-
-    `asked` are the boxes the VLM was asked about, in the order of its numbers, when they are not `panels` themselves;
-    an answer about a box that is no panel of this layout (IoU below one half) is not carried over. Where OCR read
-    nothing in a panel, the literal text the VLM saw there stands in for it.
-
-    Raises:
-        ValueError: the reading names a number beyond the boxes it was asked about.
-    """
-    lines, _ = assign_lines(extraction.lines if extraction else [], panels, direction=direction)
-    answers = answers_by_panel(reading, panels if asked is None else asked, panels)
-    texts = []
-    for own, answer in zip(lines, answers, strict=True):
-        literal = join_lines(own, direction=direction)
-        if answer is None or answer.status == "not_a_panel":
-            texts.append(PanelText(literal=literal))
-            continue
-        spoken = "\n".join(piece.text for piece in answer.texts if piece.text.strip())
-        texts.append(PanelText(literal=literal or spoken, descriptive=told(answer)))
-    return texts
 
 
 def _containing(box: Box, panels: Sequence[Box]) -> int | None:
@@ -107,7 +75,8 @@ def answers_by_panel(
 ) -> list[PanelReading | None]:
     """For each panel the answer about it, by box: the best overlapping pairs first, each box once.
 
-    `asked` are the boxes of the answers' numbers. Raises `ValueError` when a number lies beyond them.
+    `asked` are the boxes of the answers' numbers; an answer about a box that is no panel of this layout (IoU below one
+    half) is not carried over. Raises `ValueError` when a number lies beyond them.
     """
     answers: list[PanelReading | None] = [None] * len(panels)
     if reading is None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.domain.dataspec import SPLITS, DataSpec, Split
 from shared.domain.training import DatasetCounts
@@ -11,6 +11,7 @@ from shared.domain.training import DatasetCounts
 FEW_PAGES = 50  # below, a model learns the pages rather than comics
 LISTED = 200  # comics that a card lists by name
 SHOWN_REASONS = 20
+Kind = TypeVar("Kind")
 
 
 @dataclass
@@ -33,26 +34,35 @@ class Tally:
 
     def add(self, page: DataSpec) -> None:
         """Count one page."""
-        self.pages += 1
-        self.panels_per_page[len(page.panels)] += 1
-        self.directions[page.direction] += 1
-        self.layouts[page.provenance.layout] += 1
-        self.perfect += page.perfect
-        self.equal_counts["unknown" if page.equal_counts is None else str(page.equal_counts).lower()] += 1
+        self._count(page, 1)
+
+    def leave_out(self, page: DataSpec) -> None:
+        """Take one page back that has been counted."""
+        self._count(page, -1)
+        if not self.comics[page.comic.key]["pages"]:
+            del self.comics[page.comic.key]
+
+    def _count(self, page: DataSpec, by: int) -> None:
+        self.pages += by
+        self.perfect += by * page.perfect
+        equal = "unknown" if page.equal_counts is None else str(page.equal_counts).lower()
         comic = self.comics.setdefault(
             page.comic.key, {"title": page.comic.title, "split": "train", "pages": 0, "panels": 0}
         )
-        comic["pages"] += 1
-        comic["panels"] += len(page.panels)
+        comic["pages"] += by
+        comic["panels"] += by * len(page.panels)
+        _shift(self.panels_per_page, [len(page.panels)], by)
+        _shift(self.directions, [page.direction], by)
+        _shift(self.layouts, [page.provenance.layout], by)
+        _shift(self.equal_counts, [equal], by)
         for panel in page.panels:
-            self.verdicts[panel.verdict] += 1
-            self.panels_with_text += bool(panel.literal)
-            self.described += bool(panel.descriptive)
-            self.sources.update({piece.source for piece in panel.literal})
-            self.kinds.update(piece.kind for piece in panel.literal)
-            if panel.reason:
-                # The words of a page are not a kind of reason.
-                self.reasons[_without_quotes(panel.reason)] += 1
+            self.panels_with_text += by * bool(panel.literal)
+            self.described += by * bool(panel.descriptive)
+            _shift(self.verdicts, [panel.verdict], by)
+            _shift(self.sources, {piece.source for piece in panel.literal}, by)
+            _shift(self.kinds, [piece.kind for piece in panel.literal], by)
+            # The words of a page are not a kind of reason.
+            _shift(self.reasons, [_without_quotes(panel.reason)] if panel.reason else [], by)
 
     def hold_out(self, comics: Iterable[str]) -> None:
         """Note which comics are held out; without it, all are for training."""
@@ -167,6 +177,14 @@ def _cell(text: str) -> str:
     """A stranger's text as one plain cell: no markup, no line ends."""
     flat = " ".join(str(text).split())
     return "".join(f"\\{sign}" if sign in "\\`*_[]<>|#" else sign for sign in flat)
+
+
+def _shift(counter: Counter[Kind], kinds: Iterable[Kind], by: int) -> None:
+    """Count up or down; what comes to nothing is not listed."""
+    for kind in kinds:
+        counter[kind] += by
+        if not counter[kind]:
+            del counter[kind]
 
 
 def _without_quotes(reason: str) -> str:

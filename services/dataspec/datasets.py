@@ -11,7 +11,7 @@ from pathlib import Path
 
 from services.dataspec.cards import Tally
 from services.dataspec.specs import canonical, ending, line_of, parse_line
-from services.dataspec.splits import Families, held_out_comics, straddling
+from services.dataspec.splits import Families, held_out_comics, mark_of, straddling
 from shared.domain.dataspec import SPLITS, DatasetLine, DataSpec, Split
 from shared.errors import Reject
 from shared.store.storage import Storage
@@ -47,27 +47,39 @@ def build(
     """Write the pages with their split as lines of the new file `target`; None when there are none.
 
     `pages` come sorted by comic key and number, once; `draft` is a path for them while the split is unknown. `given`
-    are splits a comic's pages had elsewhere: they are kept, unless they tear comics apart that belong together.
+    are splits a comic's pages had elsewhere: they are kept, unless they tear comics apart that belong together. Pages
+    of held-out comics whose image also stands in a comic to train on are left out, and a warning counts them.
     """
     families, tally = Families(), Tally()
     with draft.open("wb") as file:
         for page in pages:
             families.add(page.comic.key, page.image_sha256)
             tally.add(page)
-            # Its comic's key goes before each line: the split is put into it once all comics are known.
-            file.write(canonical(page.comic.key) + b"\t" + line_of(page, "train"))
+            # Its comic and image go before each line: which side it is on is known once all comics are.
+            mark = b"%x" % mark_of(page.image_sha256)
+            file.write(b"\t".join((canonical(page.comic.key), mark, line_of(page, "train"))))
     if not families.pages:
         return None
     held, warnings = _sides(families, share=share, seed=seed, given=given)
     tally.hold_out(held)
-    marked, digest = {canonical(key) for key in held}, sha256()
+    marked, torn = {canonical(key) for key in held}, families.on_both_sides(held)
+    left_out, digest = 0, sha256()
     with draft.open("rb") as drafted, target.open("wb") as file:
         for drafted_line in drafted:
-            key, _, line = drafted_line.partition(b"\t")
-            final = line.removesuffix(ending("train")) + ending("held_out") if key in marked else line
-            digest.update(final)
-            file.write(final)
-    return Built(fingerprint=digest.hexdigest(), tally=tally, warnings=[*tally.warnings(held_out=share), *warnings])
+            key, mark, line = drafted_line.split(b"\t", 2)
+            if key in marked:
+                if int(mark, 16) in torn:
+                    tally.leave_out(parse_line(line).page)
+                    left_out += 1
+                    continue
+                line = line.removesuffix(ending("train")) + ending("held_out")
+            digest.update(line)
+            file.write(line)
+    warnings = [*tally.warnings(held_out=share), *warnings]
+    if left_out:
+        what = "page of a held-out comic was" if left_out == 1 else "pages of held-out comics were"
+        warnings.append(f"{left_out:,} {what} left out: the same image stands in a comic to train on.")
+    return Built(fingerprint=digest.hexdigest(), tally=tally, warnings=warnings)
 
 
 def _sides(
@@ -79,8 +91,8 @@ def _sides(
     torn = straddling(families, given)
     if torn:
         chosen = held_out_comics(families, share=share, seed=seed)
-        what = f"The split it came with has pages of one comic, or the same page image, on both sides ({len(torn)} "
-        return chosen, [f"{what}comics): a new split by comics was made."]
+        what = "pages of one comic, or of comics that share many page images, on both sides"
+        return chosen, [f"The split it came with has {what} ({len(torn)} comics): a new split by comics was made."]
     return {comic for comic in families.pages if given[comic] == {"held_out"}}, []
 
 

@@ -56,21 +56,36 @@ class Findings:
         return lines
 
 
+@dataclass(frozen=True)
+class PageFiles:
+    """What a page is in a v0.3 folder: the paths of its two files there, and the bytes of the first."""
+
+    spec: str
+    image: str
+    content: bytes
+
+    @staticmethod
+    def of(page: DataSpec) -> "PageFiles":
+        """The files of a page, under names that no two pages share."""
+        place = f"{_folder_of(page.comic)}/{page.number:04d}"
+        named = f"{place}.{SUFFIXES.get(page.media_type, 'img')}"
+        old = old_page(page, image_path=f"images/{named}", relative_path=named)
+        content = json.dumps(old, ensure_ascii=False, indent=1).encode("utf-8", "replace")
+        return PageFiles(f"dataspecs/{place}.json", f"images/{named}", content)
+
+
 def packed(lines: Iterable[DatasetLine], image: Callable[[str], bytes]) -> Iterator[tuple[str, bytes]]:
     """The files of a v0.3 folder; `image` gives the bytes of a page image by its sha256."""
     lists: dict[Split, list[str]] = {split: [] for split in SPLITS}
     for line in lines:
-        page = line.page
-        place = f"{_folder_of(page.comic)}/{page.number:04d}"
-        suffix = SUFFIXES.get(page.media_type, "img")
+        page, files = line.page, PageFiles.of(line.page)
         try:
             data = image(page.image_sha256)
         except NotFound as error:
             raise NotFound(f"The image of page {page.number} of {page.comic.title} is no longer kept.") from error
-        old = old_page(page, image_path=f"images/{place}.{suffix}", relative_path=f"{place}.{suffix}")
-        yield f"dataspecs/{place}.json", json.dumps(old, ensure_ascii=False, indent=1).encode("utf-8", "replace")
-        yield f"images/{place}.{suffix}", data
-        lists[line.split].append(f"dataspecs/{place}.json")
+        yield files.spec, files.content
+        yield files.image, data
+        lists[line.split].append(files.spec)
     for split, names in lists.items():
         yield f"{split}.txt", "".join(f"{name}\n" for name in names).encode()
 

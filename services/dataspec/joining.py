@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from services.dataspec.assignment import answers_by_panel, told
 from services.dataspec.detections import SeenPage, read_detections
+from services.dataspec.joined_folder import JoinedFolder
 from services.dataspec.paths import plain_path
 from services.dataspec.recorded_images import RecordedImages
 from services.dataspec.specs import canonical
@@ -34,12 +35,13 @@ BY_ORDER = "by count, not by place"
 
 @dataclass(frozen=True, kw_only=True)
 class Joined:
-    """What came of it: rows of the report by their status, and where both files are."""
+    """What came of it: rows of the report by their status, and where everything is."""
 
     pages: int
     statuses: dict[str, int]
     pages_file: Path
     report_file: Path
+    folder: Path
 
 
 def join_dataspecs(
@@ -51,8 +53,9 @@ def join_dataspecs(
     direction: Direction = Direction.LTR,
     progress: Callable[[int, int], None] | None = None,
 ) -> Joined:
-    """Join detections and VLM files into `out/pages.jsonl` (a DataSpec a line) and `out/report.csv`.
+    """Join detections and VLM files into `out/pages.jsonl` (a DataSpec a line), `out/report.csv` and `out/v0.3`.
 
+    The last is a folder of the same pages with their images, which can be imported as a dataset.
     `detections` is a COCO file or a folder of per-page files, `answers` the folder of VLM files, `images` a folder with
     the page images where they no longer lie at the recorded paths. The report has a row for each page and each VLM
     file: joined and by what evidence, or why not. `progress` is called with (pages done, pages in all).
@@ -65,6 +68,7 @@ def join_dataspecs(
     out.mkdir(parents=True, exist_ok=True)
     pages_file, report_file = out / "pages.jsonl", out / "report.csv"
     drafts = [file.with_suffix(file.suffix + ".part") for file in (pages_file, report_file)]
+    folder = JoinedFolder(out / "v0.3")
     pictures = RecordedImages(images, beside=detections.parent)
     index, unused = _tellings(seen, answers)
     statuses: Counter[str] = Counter()
@@ -73,8 +77,10 @@ def join_dataspecs(
         report = csv.DictWriter(table, COLUMNS, restval="")
         report.writeheader()
         for done, (place, page, comic, number) in enumerate(_in_order(seen), start=1):
-            row, spec = _joined(page, index.get(place), answers, comic, number, pictures, direction)
-            if spec is not None:
+            row, made = _joined(page, index.get(place), answers, comic, number, pictures, direction)
+            if made is not None:
+                spec, image = made
+                folder.add(spec, image)
                 lines.write(canonical(spec.model_dump(mode="json")) + b"\n")
                 written += 1
             statuses[row["status"]] += 1
@@ -86,7 +92,10 @@ def join_dataspecs(
             report.writerow(row)
     for draft, file in zip(drafts, (pages_file, report_file), strict=True):
         draft.replace(file)
-    return Joined(pages=written, statuses=dict(statuses), pages_file=pages_file, report_file=report_file)
+    folder.finish()
+    return Joined(
+        pages=written, statuses=dict(statuses), pages_file=pages_file, report_file=report_file, folder=out / "v0.3"
+    )
 
 
 def _tellings(seen: Sequence[SeenPage], answers: Path) -> tuple[dict[int, Place | str], list[dict[str, str]]]:
@@ -145,8 +154,8 @@ def _joined(
     number: int,
     pictures: RecordedImages,
     direction: Direction,
-) -> tuple[dict[str, str], DataSpec | None]:
-    """The report's row of a page, and its DataSpec unless it cannot have one."""
+) -> tuple[dict[str, str], tuple[DataSpec, Path] | None]:
+    """The report's row of a page, and its DataSpec with its image's file unless it cannot have one."""
     row = {"page": page.path, "vlm_file": place.file if isinstance(place, Place) else ""}
     if page.error:
         return {**row, "status": "refused", "reason": page.error}, None
@@ -184,7 +193,7 @@ def _joined(
         equal_counts=None if heard is None else len(heard.panels) == len(panels),
         provenance=SpecProvenance(layout="import", vlm=heard.model if heard else None),
     )
-    return {**row, "reason": "; ".join(said)}, spec
+    return {**row, "reason": "; ".join(said)}, (spec, picture.file)
 
 
 def _with_text(

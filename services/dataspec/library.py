@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Literal
 
 from services.dataspec.cards import card_of, markdown_of
@@ -22,53 +23,65 @@ INSERT = """
 
 def freeze(url: str, storage: Storage, wanted: DatasetRequest) -> tuple[DatasetView, bool]:
     """The dataset of all pages that qualify now, and whether it is new. `Reject` says why when none does."""
-    with unit_of_work(url) as connection:
-        require_comics(connection, wanted.filter)
-
-        def pages() -> Iterable[DataSpec]:
-            return specs_of(connection, wanted.filter, quality=wanted.quality)
-
-        kept = keep(
-            url, storage, pages, origin="frozen", name=wanted.name, request=wanted.model_dump(exclude={"name"}),
-            share=wanted.held_out, seed=wanted.seed,
-        )  # fmt: skip
-        if kept is None:
-            raise why_none(connection, wanted.filter, quality=wanted.quality)
-    return kept
+    with ExitStack() as drafts:
+        draft, target = (drafts.enter_context(storage.scratch_file()) for _ in range(2))
+        # The transaction ends before anything is stored: a slow bucket must not keep an old snapshot open.
+        with unit_of_work(url) as connection:
+            require_comics(connection, wanted.filter)
+            pages = specs_of(connection, wanted.filter, quality=wanted.quality)
+            built = build(pages, draft, target, share=wanted.held_out, seed=wanted.seed)
+            if built is None:
+                raise why_none(connection, wanted.filter, quality=wanted.quality)
+        request = wanted.model_dump(exclude={"name"})
+        return _stored(url, storage, built, target, built.warnings, origin="frozen", name=wanted.name, request=request)
 
 
 def keep(
     url: str,
     storage: Storage,
-    pages: Callable[[], Iterable[DataSpec]],
+    pages: Iterable[DataSpec],
     *,
-    origin: Literal["frozen", "imported"],
     name: str,
     request: Mapping[str, Any],
     share: float,
     seed: int,
-    given: Mapping[str, set[Split]] | None = None,
-    said: Callable[[], list[str]] = list,
+    given: Mapping[str, set[Split]] | None,
+    said: Callable[[], list[str]],
 ) -> tuple[DatasetView, bool] | None:
-    """Keep pages as a dataset, or find the one there is; the view and whether it is new. None without pages.
+    """Keep imported pages as a dataset, or find the one there is; the view and whether it is new. None without pages.
 
     `said` is asked for further warnings once all pages have been taken.
     """
     with ExitStack() as drafts:
         draft, target = (drafts.enter_context(storage.scratch_file()) for _ in range(2))
-        built = build(pages(), draft, target, share=share, seed=seed, given=given)
+        built = build(pages, draft, target, share=share, seed=seed, given=given)
         if built is None:
             return None
         warnings = [*built.warnings, *said()]
-        known = _find(url, built.fingerprint)
-        if known is not None:
-            return known, False
-        card = card_of(
-            built.tally, name=name, fingerprint=built.fingerprint, origin=origin, request=request, warnings=warnings
-        )
-        storage.put_file(f"{built.key}/{PAGES}", target)
-        storage.put(f"{built.key}/card.md", markdown_of(card).encode("utf-8", "replace"))
-        storage.put(f"{built.key}/card.json", json.dumps(card, ensure_ascii=False).encode("utf-8", "replace"))
+        return _stored(url, storage, built, target, warnings, origin="imported", name=name, request=request)
+
+
+def _stored(
+    url: str,
+    storage: Storage,
+    built: Built,
+    target: Path,
+    warnings: list[str],
+    *,
+    origin: Literal["frozen", "imported"],
+    name: str,
+    request: Mapping[str, Any],
+) -> tuple[DatasetView, bool]:
+    """Files first, the row last; the dataset there is where the fingerprint is known."""
+    known = _find(url, built.fingerprint)
+    if known is not None:
+        return known, False
+    card = card_of(
+        built.tally, name=name, fingerprint=built.fingerprint, origin=origin, request=request, warnings=warnings
+    )
+    storage.put_file(f"{built.key}/{PAGES}", target)
+    storage.put(f"{built.key}/card.md", markdown_of(card).encode("utf-8", "replace"))
+    storage.put(f"{built.key}/card.json", json.dumps(card, ensure_ascii=False).encode("utf-8", "replace"))
     new = _insert(url, built, origin=origin, name=name, request=request, warnings=warnings)
     found = _find(url, built.fingerprint)
     assert found is not None

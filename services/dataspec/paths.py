@@ -5,7 +5,8 @@ when two files match as well nobody guesses.
 """
 
 import posixpath
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,12 +26,14 @@ class PathIndex:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._exact: dict[str, str] = {}
-        self._ends: dict[tuple[str, ...], list[str]] = {}
+        # From their last part to their first and sorted, paths that end alike stand next to each other.
+        backwards: list[tuple[str, str]] = []
         for name in names:
             self._exact[plain_path(name)] = name
-            parts = _parts(name)
-            if len(parts) >= FEWEST:
-                self._ends.setdefault(parts[-FEWEST:], []).append(name)
+            backwards.append((_backwards(_parts(name)), name))
+        backwards.sort()
+        self._ends = [end for end, _ in backwards]
+        self._names = [name for _, name in backwards]
 
     def find(self, path: str, *, beside: str = "") -> Match:
         """The file a path means; relative ones are looked for from the top and from the folder `beside`."""
@@ -39,12 +42,16 @@ class PathIndex:
             if candidate in self._exact:
                 return Match(self._exact[candidate], "path")
         parts = tuple(part for part in _parts(path) if part not in (".", ".."))
-        found = self._ends.get(parts[-FEWEST:], []) if len(parts) >= FEWEST else []
-        lengths = [_common_end(parts, _parts(name)) for name in found]
-        best = [name for name, length in zip(found, lengths, strict=True) if length == max(lengths)]
-        if len(best) != 1:
-            return Match(None, "several" if best else "none")
-        return Match(best[0], "path" if max(lengths) == len(parts) else "end")
+        end = _backwards(parts)
+        place = bisect_left(self._ends, end)
+        near = range(max(0, place - 2), min(len(self._ends), place + 2))
+        lengths = {k: _common(self._ends[k], end) for k in near}
+        most = max(lengths.values(), default=0)
+        # Two that match best are two neighbours of the place, on either side of it or on one.
+        best = [k for k, length in lengths.items() if length == most]
+        if most < FEWEST or len(best) > 1:
+            return Match(None, "none" if most < FEWEST else "several")
+        return Match(self._names[best[0]], "path" if most == len(parts) else "end")
 
 
 def plain_path(path: str) -> str:
@@ -56,9 +63,14 @@ def _parts(path: str) -> tuple[str, ...]:
     return tuple(part.casefold() for part in plain_path(path).split("/") if part)
 
 
-def _common_end(a: tuple[str, ...], b: tuple[str, ...]) -> int:
+def _backwards(parts: Sequence[str]) -> str:
+    return "".join(f"{part}/" for part in reversed(parts))
+
+
+def _common(a: str, b: str) -> int:
+    """How many parts two paths that are written backwards begin with alike."""
     length = 0
-    for left, right in zip(reversed(a), reversed(b), strict=False):
+    for left, right in zip(a.split("/")[:-1], b.split("/")[:-1], strict=False):
         if left != right:
             break
         length += 1

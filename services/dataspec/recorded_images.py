@@ -18,8 +18,9 @@ _NONE = "no image in --images has this path (two of its parts have to match: nam
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedImage:
-    """An image as found: size in pixels as displayed, sha256 of its bytes in hexadecimal."""
+    """An image as found: its file, size in pixels as displayed, sha256 of its bytes in hexadecimal."""
 
+    file: Path
     sha256: str
     media_type: str
     width: int
@@ -55,6 +56,7 @@ class RecordedImages:
                 f"{page.width:.0f} × {page.height:.0f}: another picture, or one turned since"
             )
         return RecordedImage(
+            file=file,
             sha256=sha256(data).hexdigest(),
             media_type=media_type,
             width=width,

@@ -7,10 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.dataspec.assignment import panel_texts
 from services.dataspec.evidence import PageEvidence, page_evidence
 from shared.domain.dataspec import PanelEvidence
-from shared.domain.schema import Box, DetectedObject, Direction, PageExtraction, PageReading, PanelText
+from shared.domain.schema import Box, DetectedObject, Direction, PageExtraction, PageReading
 from shared.domain.text import normalise
 from shared.store.db import Row, row, rows, unit_of_work
 from shared.work.jobs import Claim
@@ -57,7 +56,6 @@ def align(claims: Sequence[Claim]) -> Iterator[Done]:
         reading = PageReading.model_validate(page["vlm"]) if page["vlm"] and asked else None
         # The VLM may have been asked about an earlier layout: its answers follow the boxes, never the numbers.
         about = [Box(*box) for box in asked]
-        texts = panel_texts(extraction, reading, boxes, direction=direction, asked=about)
         evidence = page_evidence(
             extraction,
             reading,
@@ -68,19 +66,19 @@ def align(claims: Sequence[Claim]) -> Iterator[Done]:
         )
         trace = {"ocr_id": page["ocr_id"], "vlm_id": page["vlm_id"], "job_id": claim.job_id}
         written = [
-            {"panel_id": panel[0], **trace, **text_row(text, found)}
-            for panel, text, found in zip(panels, texts, evidence.panels, strict=True)
+            {"panel_id": panel[0], **trace, **text_row(found)}
+            for panel, found in zip(panels, evidence.panels, strict=True)
         ]
         judged = {"page_id": page["id"], "layout_id": page["layout_id"], **trace, **page_row(evidence)}
         yield Done([claim], partial(store_texts, claim, page, judged, written))
 
 
-def text_row(text: PanelText, found: PanelEvidence) -> dict[str, Any]:
-    """A panel's text and evidence as columns of `panel_text`."""
+def text_row(found: PanelEvidence) -> dict[str, Any]:
+    """A panel's text and evidence as columns of `panel_text`; `literal` is its pieces, as a DataSpec has them."""
     return {
-        "literal": text.literal,
-        "descriptive": text.descriptive,
-        "normalised": normalise(f"{text.literal}\n{text.descriptive}"),
+        "literal": found.text,
+        "descriptive": found.descriptive,
+        "normalised": normalise(f"{found.text}\n{found.descriptive}"),
         "pieces": json.dumps([piece.model_dump(mode="json") for piece in found.literal]),
         "characters": json.dumps(found.characters),
         "verdict": found.verdict,

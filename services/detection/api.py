@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, File, Path, Query, Response, UploadFile
 from PIL import Image
 
+from services.detection.tasks import loaded
 from services.detection.views import layouts_of, panel_of, provenance_of
 from shared.domain.answers import LayoutView, PanelView, Provenance
 from shared.domain.pictures import MOST_BYTES, crop, decode, decode_sent
@@ -85,8 +86,6 @@ def detect(
     data = file.file.read(MOST_BYTES + 1)
     with unit_of_work(url) as connection:
         checkpoint = checkpoints.active(connection, "detector")
-    from services.detection.tasks import loaded  # loads torch, which takes seconds; most calls here only read tables
-
     image = decode_sent(data, name=file.filename or "the picture")
     way: Direction | Literal["auto"] = "auto" if direction == "auto" else Direction(direction)
     return loaded(checkpoint["key"], configured.device).detect([image], direction=way)[0]

@@ -3,16 +3,14 @@
 import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from services.detection.detector import Detector
 from services.detection.layouts import arrange, guess_direction
 from shared.domain.pictures import Picture, decode
 from shared.domain.schema import DetectedObject, Direction, PagePanels
 from shared.errors import Reject
-from shared.nn.device import pick_device
 from shared.settings import settings
 from shared.store import checkpoints
 from shared.store.active import activate
@@ -21,12 +19,19 @@ from shared.store.db import row, rows, unit_of_work
 from shared.work.jobs import Claim
 from shared.work.stages import Done, Failed, database_url, stage
 
+if TYPE_CHECKING:
+    from services.detection.detector import Detector
+
 EVIDENCE = 20  # pages of a comic whose lettering tells its reading direction
 
 
 @lru_cache(maxsize=1)  # a promotion replaces it: two models need not stay in memory
-def loaded(key: str, device: str) -> Detector:
+def loaded(key: str, device: str) -> "Detector":
     """The detector of a checkpoint, loaded once in a process."""
+    # Here, for it brings torch: the process that hands out work, and an API that only reads tables, need none.
+    from services.detection.detector import Detector
+    from shared.nn.device import pick_device
+
     return Detector(checkpoints.local_folder(storage_of(settings()), key), device=pick_device(device))
 
 

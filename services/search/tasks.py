@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -12,8 +12,6 @@ from shared.domain.pictures import crop, decode
 from shared.domain.pipeline import STAGES
 from shared.domain.schema import Box
 from shared.errors import Reject
-from shared.nn.device import pick_device
-from shared.nn.encoder import Encoder, PageInput, PanelInput, load_encoder
 from shared.nn.layout_features import LayoutFeatures
 from shared.settings import settings
 from shared.store import checkpoints
@@ -24,6 +22,9 @@ from shared.work import jobs, promotions
 from shared.work.inputs import VECTOR_INPUTS
 from shared.work.jobs import Claim
 from shared.work.stages import Done, Failed, database_url, stage
+
+if TYPE_CHECKING:
+    from shared.nn.encoder import Encoder, PageInput
 
 INPUT = f"""
     SELECT p.id, p.image_sha256, p.name, p.width, p.height,
@@ -42,8 +43,12 @@ RECORD = f"""
 
 
 @lru_cache(maxsize=2)  # the one that serves, and the one that is being promoted
-def loaded(key: str, device: str) -> Encoder:
+def loaded(key: str, device: str) -> "Encoder":
     """The encoder of a checkpoint, loaded once in a process."""
+    # Here, for they bring torch, which the process that hands out work does not need.
+    from shared.nn.device import pick_device
+    from shared.nn.encoder import load_encoder
+
     return load_encoder(checkpoints.local_folder(storage_of(settings()), key), device=pick_device(device))
 
 
@@ -137,8 +142,10 @@ def embedded(claims: Sequence[Claim], checkpoint: Row) -> Iterator[Done | Failed
     yield Done(done, store)
 
 
-def page_input(page: Row, image: bytes) -> PageInput:
+def page_input(page: Row, image: bytes) -> "PageInput":
     """A page's row and bytes as the encoder takes them."""
+    from shared.nn.encoder import PageInput, PanelInput
+
     picture = decode(image, name=page["name"])
     panels = page["panels"] or []
     boxes = [Box(*panel[1:5]) for panel in panels]

@@ -8,17 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from services.training.corpus import Corpus, corpus_of_specs, corpus_of_stories, picture_bytes
-from services.training.loop import MetricRow, Training
 from shared.domain.dataspec import DatasetLine, DataSpec
 from shared.domain.training import RunConfig
 from shared.errors import NotFound, Reject
-from shared.nn.device import pick_device
-from shared.nn.encoder import Encoder, load_encoder, save_encoder
 from shared.settings import settings
 from shared.store import checkpoints
 from shared.store.blobs import get_blob, storage_of
@@ -27,6 +24,9 @@ from shared.store.storage import Storage
 from shared.work import jobs
 from shared.work.jobs import Claim
 from shared.work.stages import Done, database_url, stage
+
+if TYPE_CHECKING:
+    from services.training.loop import MetricRow, Training
 
 MOST_MEMORY = 0.6  # share of the machine that a run's pictures may take
 LOOK_SECONDS = 1.0  # between looks whether somebody told the run to stop
@@ -39,6 +39,9 @@ RUN = """
 @stage("train")
 def train(claims: Sequence[Claim]) -> Iterator[Done]:
     """Train one run to its end, or until it is told to stop."""
+    # Here, for it brings torch, which the process that hands out work does not need.
+    from shared.nn.encoder import save_encoder
+
     configured = settings()
     storage = storage_of(configured)
     for claim in claims:
@@ -47,7 +50,7 @@ def train(claims: Sequence[Claim]) -> Iterator[Done]:
         if run is None or run["stopping"] or run["made"]:
             yield Done([claim], _nothing)
             continue
-        training = _prepared(run, storage, device=pick_device(configured.device))
+        training = _prepared(run, storage, device=configured.device)
         state = f"runs/{run['id']}/state.safetensors"
         with suppress(NotFound):  # a first attempt, or one that died before it had kept anything
             training.restore(storage.get(state))
@@ -69,9 +72,13 @@ def train(claims: Sequence[Claim]) -> Iterator[Done]:
             storage.delete(state)
 
 
-def _prepared(run: Row, storage: Storage, *, device: str) -> Training:
+def _prepared(run: Row, storage: Storage, *, device: str) -> "Training":
+    from services.training.loop import Training
+    from shared.nn.device import pick_device
+    from shared.nn.encoder import load_encoder
+
     config = RunConfig.model_validate(run["config"])
-    start: Encoder | None = None
+    start = None
     if run["start_key"] is not None:
         start = load_encoder(checkpoints.local_folder(storage, run["start_key"]))
     size = start.config.image.size if start is not None and start.config.image is not None else config.size
@@ -86,7 +93,7 @@ def _prepared(run: Row, storage: Storage, *, device: str) -> Training:
         made = {"train": [n for n in numbers if n % 5], "held_out": [n for n in numbers if n % 5 == 0]}
         for split, seeds in made.items():
             sides[split] += corpus_of_stories(seeds, size=size)
-    return Training(config, run["option"], sides["train"], sides["held_out"], start=start, device=device)
+    return Training(config, run["option"], sides["train"], sides["held_out"], start=start, device=pick_device(device))
 
 
 def _require_memory(counts: dict[str, int], size: int) -> None:
@@ -122,7 +129,7 @@ def _told_to_stop(run: Row) -> Callable[[], bool]:
     return look
 
 
-def _report(run: Row, metric: MetricRow) -> None:
+def _report(run: Row, metric: "MetricRow") -> None:
     # A run that was taken up again comes by points it has written before; they are the same.
     _write(
         "WITH moved AS (UPDATE run SET step = :step WHERE id = :id) "

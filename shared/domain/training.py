@@ -147,8 +147,8 @@ class RunView(BaseModel):
 class MetricPoint(BaseModel):
     """Metrics at a step. `kind` "train": losses averaged since the last point; "held_out": recalls after an epoch.
 
-    Names of recalls: `crop_to_panel_r1`, `image_to_text_r10` …, and `…_chance` beside each; `masked_panel_r1`,
-    `reading_path`, `page_order` for what an option's heads can tell.
+    Names of recalls: `crop_to_panel_r1`, `image_to_text_r10`, `noisy_r1` …, `reading_path`, `page_order`; beside each
+    `…_chance`, and where a plain rule answers too, `…_geometric` or `…_neighbours`. `docs/training.md` explains them.
     """
 
     id: int

@@ -172,6 +172,18 @@ def test_what_only_the_vlm_read_is_kept_without_confidence() -> None:
     assert (piece.text, piece.source, piece.confidence, piece.speaker) == ("Wah!!", "vlm", 0.0, "Ann")
 
 
+def test_what_only_the_vlm_read_stands_where_it_was_told() -> None:
+    lines = [line(HELLO), line(LONG, 60, 300)]
+    for told_texts in (
+        ["Wah!", HELLO, LONG],
+        [HELLO, "Wah!", LONG],
+        [HELLO, LONG, "Wah!"],
+        ["Wah!", HELLO, "Oh", LONG],
+    ):
+        found = first(judge(*lines, told=[told(1, *told_texts), told(2)]))
+        assert [piece.text for piece in found.literal] == told_texts
+
+
 def test_very_long_texts_are_compared_too_and_soon() -> None:
     """A page of credits as one panel: thirty thousand letters would take minutes letter by letter."""
     names = [f"{k * 7919 % 100_003} patron of number {k}" for k in range(1500)]

@@ -12,7 +12,6 @@ from services.dataspec.api import app
 from services.dataspec.joining import join_dataspecs
 from shared.domain.dataspec import DataSpec
 from shared.errors import Reject
-from shared.settings import Settings
 from tests.equipment.hostile_files import picture, turned, zipped
 
 SIZE = (96, 64)
@@ -258,7 +257,8 @@ def zip_of(folder: Path) -> bytes:
     )
 
 
-def test_what_was_joined_is_imported_as_it_is(library: Library, configured: Settings) -> None:
+@pytest.mark.usefixtures("configured")
+def test_what_was_joined_is_imported_as_it_is(library: Library) -> None:
     for book in "ABC":
         for k in (1, 2):
             library.page(f"{book}/p{k}.jpg", RIGHT, LEFT)
@@ -276,7 +276,7 @@ def test_what_was_joined_is_imported_as_it_is(library: Library, configured: Sett
         assert answer.json()["counts"]["held_out_comics"] == 1
         found = api.get(f"/datasets/{answer.json()['id']}/pages").json()["items"]
     assert [DataSpec.model_validate(line["page"]) for line in found] == pages
-    held = [f"{line['page']['comic']['key']}" for line in found if line["split"] == "held_out"]
+    held = [line["page"]["comic"]["key"] for line in found if line["split"] == "held_out"]
     assert len(set(held)) == 1
     assert len(held) == 2
 

@@ -1,4 +1,4 @@
-"""Paths of another machine are matched by their longest end, and a large shelf of books that are named alike is no trap."""
+"""Paths of another machine are matched by their longest end, soon even where all files have the same name."""
 
 import pytest
 
