@@ -6,18 +6,18 @@ Imports what a command needs when it runs: `comics --help` answers at once.
 import argparse
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.following import follow
 from services.learning_commands import add_commands
+from services.wrong_calls import Parser, WrongCall, checked
 from shared.domain.pipeline import QUEUES
 from shared.errors import ComicsError
 from shared.settings import Settings, settings
 
 if TYPE_CHECKING:
-    from shared.domain.answers import Progress
     from shared.http.client import Client
 
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(chosen.run(chosen, settings()) or 0)
     except ComicsError as error:
         print(f"comics: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, WrongCall) else 1
     except BrokenPipeError:  # whoever read our lines has enough of them, as `head` does
         sys.stdout = None  # or Python would try to flush it at the end
         return 0
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Every command with its options."""
-    top = argparse.ArgumentParser(prog="comics", description="Search inside your own digital comics.")
+    top = Parser(prog="comics", description="Search inside your own digital comics.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
@@ -56,11 +56,14 @@ def parser() -> argparse.ArgumentParser:
     status.add_argument("--retry", action="store_true", help="try everything that failed again")
     search = command("search", _search, "find panels by words, by a picture, or like a panel")
     search.add_argument("words", nargs="*", help="words in the panels' text")
-    search.add_argument("--image", type=Path, help="a picture file to look for")
-    search.add_argument("--panel", type=int, help="a panel's number: more like this one")
-    search.add_argument("--comic", type=int, action="append", default=[], help="only in this comic (repeatable)")
+    like = search.add_mutually_exclusive_group()
+    like.add_argument("--image", type=Path, metavar="FILE", help="a picture file to look for")
+    like.add_argument("--panel", type=int, metavar="ID", help="a panel's number: more like this one")
+    search.add_argument(
+        "--comic", type=int, action="append", default=[], metavar="ID", help="only in this comic (repeatable)"
+    )
     search.add_argument("--pages", action="store_true", help="find pages instead of panels")
-    search.add_argument("--limit", type=int, default=10)
+    search.add_argument("--limit", type=int, default=10, metavar="N", help="results at most (default 10)")
     search.add_argument("--json", action="store_true", help="the answer as JSON")
     show = command("show", _show, "a comic with its pages, panels and text, or one panel's provenance")
     show.add_argument("comic", type=int, nargs="?", help="a comic's number; all comics when left out")
@@ -102,8 +105,8 @@ def _add(chosen: argparse.Namespace, configured: Settings) -> int:
             added.append(comic.id)
             print(f"[{number}/{len(found.comics)}] comic {comic.id}: {comic.title}")
         if added and not chosen.no_wait:
-            follow(client, added[0] if len(added) == 1 else None)
-        for comic_id in added if not chosen.no_wait else []:
+            follow(client, *dict.fromkeys(added))
+        for comic_id in dict.fromkeys(added) if not chosen.no_wait else []:
             failed += _report(client, comic_id)
     return 1 if failed or not found.comics else 0
 
@@ -121,32 +124,6 @@ def _report(client: "Client", comic_id: int) -> int:
     for job in jobs:
         print(f"comic {comic_id}, {job.stage} job {job.id}: {job.error}", file=sys.stderr)
     return len(unreadable) + len(jobs)
-
-
-def follow(client: "Client", comic_id: int | None = None) -> None:
-    """A progress bar fed by the server's events, until nothing is left to do."""
-    begun, first = time.monotonic(), None
-    for progress in client.follow(comic_id):
-        first = progress.ended if first is None else first
-        seconds = time.monotonic() - begun
-        print(f"\r{bar(progress, rate=(progress.ended - first) / seconds if seconds > 1 else 0.0)}", end="", flush=True)
-    print()
-
-
-def bar(progress: "Progress", *, rate: float, width: int = 28) -> str:
-    """One line: bar, counts, rate in jobs per second, seconds to go, and what each stage still has to do."""
-    share = progress.ended / progress.total if progress.total else 1.0
-    filled = round(share * width)
-    left = progress.total - progress.ended
-    eta = f"{left / rate:4.0f} s left" if rate > 0 and left else "           "
-    busy = " ".join(
-        f"{name}:{counts.queued + counts.running}"
-        for name, counts in progress.stages.items()
-        if counts.queued + counts.running
-    )
-    failed = f" failed:{progress.failed}" if progress.failed else ""
-    drawn = "█" * filled + "·" * (width - filled)
-    return f"[{drawn}] {progress.ended}/{progress.total} {rate:5.1f}/s {eta} {busy}{failed}\x1b[K"
 
 
 def _status(chosen: argparse.Namespace, configured: Settings) -> int:
@@ -172,15 +149,22 @@ def _status(chosen: argparse.Namespace, configured: Settings) -> int:
 
 
 def _search(chosen: argparse.Namespace, configured: Settings) -> int:
-    from shared.domain.answers import SearchFilters
+    from shared.domain.answers import SearchFilters, SearchRequest
 
+    filters = checked(SearchFilters, {"comics": chosen.comic, "kind": "page" if chosen.pages else "panel"})
+    wanted = checked(
+        SearchRequest,
+        {"panel_id": chosen.panel, "words": " ".join(chosen.words) or None, "filters": filters, "limit": chosen.limit},
+        panel_id="--panel",
+        words="WORDS",
+    )
     with _client(configured) as client:
         answer = client.search(
-            panel_id=chosen.panel,
+            panel_id=wanted.panel_id,
             image=_read(chosen.image) if chosen.image else None,
-            words=" ".join(chosen.words) or None,
-            filters=SearchFilters(comics=chosen.comic, kind="page" if chosen.pages else "panel"),
-            limit=chosen.limit,
+            words=wanted.words,
+            filters=wanted.filters,
+            limit=wanted.limit,
         )
     if chosen.json:
         print(answer.model_dump_json(indent=2))
@@ -227,10 +211,12 @@ def _detect(chosen: argparse.Namespace, _: Settings) -> int:
     panels, unread = detect_folder(chosen.folder, direction=direction, progress=progress)
     print(file=sys.stderr)
     draft = chosen.out.with_name(chosen.out.name + ".tmp")
-    draft.write_text(
-        json.dumps({name: [list(box) for box in boxes] for name, boxes in panels.items()}, indent=1) + "\n"
-    )
-    draft.replace(chosen.out)
+    content = json.dumps({name: [list(box) for box in boxes] for name, boxes in panels.items()}, indent=1)
+    try:
+        draft.write_text(content + "\n")
+        draft.replace(chosen.out)
+    except OSError as error:
+        raise ComicsError(f"{chosen.out} cannot be written: {error.strerror}") from error
     for reason in unread.values():
         print(f"comics: {reason}", file=sys.stderr)
     print(f"{sum(map(len, panels.values()))} panels on {len(panels)} pages in {chosen.out}")

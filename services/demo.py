@@ -21,8 +21,7 @@ from statistics import fmean
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from services.cli import follow
-from services.learning_commands import follow_run
+from services.following import follow, follow_run, wait_for_promotion
 from services.search.contact_sheet import ContactRow, contact_sheet
 from services.standalone import up
 from services.training.generators.pages import make_comic
@@ -128,10 +127,9 @@ def learn(client: Client) -> str:
         raise ComicsError(f"The run {run.state}: {run.error}")
     measured = [point.values for point in client.run_points(run.id) if point.kind == "held_out"]
     before, after = (fmean(values[name] for name in RECALLS) for values in (measured[0], measured[-1]))
-    promotion = client.promote(run.checkpoint_id)
-    while promotion.state == "embedding":
-        time.sleep(0.2)
-        promotion = client.promotion(promotion.id)
+    promotion = wait_for_promotion(client, client.promote(run.checkpoint_id))
+    if promotion.state != "done":
+        raise ComicsError(f"The promotion of checkpoint {run.checkpoint_id} was {promotion.state}.")
     print(f"promoted checkpoint {run.checkpoint_id}: {promotion.embedded} pages embedded anew")
     return f"run=ok checkpoint={run.checkpoint_id} recall10_before={before:.3f} recall10_after={after:.3f}"
 

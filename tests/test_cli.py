@@ -4,21 +4,30 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from services.cli import bar, main, parser
+from services.cli import main, parser
+from services.following import bar
 from shared.domain.answers import Progress, StageCounts
 from shared.domain.schema import Box
-from shared.settings import settings
+from shared.settings import Settings, settings
 from tests.bench.detection_truth import read_truth, score_panels
+from tests.equipment.api import running_api
+from tests.equipment.hostile_files import picture
+from tests.equipment.rows import execute, job_states
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_help_answers_for_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("up", "add", "status", "search", "show", "detect", "migrate", "worker"):
+    for command in (
+        "up", "add", "status", "search", "show", "detect", "migrate", "worker",
+        "dataset", "train", "runs", "promote", "embed", "dataspec",
+    ):  # fmt: skip
         with pytest.raises(SystemExit) as ended:
             parser().parse_args([command, "--help"])
         assert ended.value.code == 0
@@ -33,6 +42,38 @@ def test_without_a_server_it_says_how_to_start_one(
     assert main(["search", "witches"]) == 1
     settings.cache_clear()
     assert "comics up" in capsys.readouterr().err
+
+
+def test_adding_waits_for_the_added_comics_together_and_for_nothing_else(
+    configured: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Jobs of others, as of a run that trains for hours, go on; nobody watches the bar for them."""
+    url = str(configured.database_url)
+    for number in (1, 2):
+        (tmp_path / f"book {number}").mkdir()
+        (tmp_path / f"book {number}" / "p1.png").write_bytes(picture(64, 64, seed=number))
+    execute(url, "INSERT INTO job (stage, subject_id, fingerprint, max_attempts) VALUES ('train', 1, 'a', 9)")
+
+    def finish_one_by_one() -> None:
+        while job_states(url, "ingest")["queued"] < 2:
+            time.sleep(0.05)
+        for _ in range(2):
+            time.sleep(0.7)
+            execute(
+                url,
+                "UPDATE job SET state = 'done' WHERE id = "
+                "(SELECT min(id) FROM job WHERE stage = 'ingest' AND state = 'queued')",
+            )
+
+    finishing = threading.Thread(target=finish_one_by_one, daemon=True)
+    finishing.start()
+    with running_api(configured):
+        assert main(["add", str(tmp_path / "book 1"), str(tmp_path / "book 2")]) == 0
+    finishing.join()
+    drawn = capsys.readouterr().out
+    assert [counts for counts in ("0/2", "1/2", "2/2") if f"] {counts} " in drawn] == ["0/2", "1/2", "2/2"]
+    assert "train" not in drawn
+    assert job_states(url, "train") == {"queued": 1}
 
 
 def test_a_reader_that_has_enough_is_no_error() -> None:

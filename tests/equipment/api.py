@@ -10,16 +10,16 @@ import uvicorn
 
 from services.processes import wait_until
 from services.standalone import create_standalone
-from shared.settings import settings
+from shared.settings import Settings, settings
 
 
 @contextmanager
-def running_api() -> Iterator[str]:
-    """Serve with the settings of now on a free port, named by COMICS_SERVER meanwhile; its address."""
+def running_api(configured: Settings) -> Iterator[str]:
+    """Serve over `configured`, the settings of now, on a free port that COMICS_SERVER names meanwhile; the address."""
     server = uvicorn.Server(uvicorn.Config(create_standalone(), log_level="warning", timeout_graceful_shutdown=1))
     before = os.environ.get("COMICS_SERVER")
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    with socket.create_server((configured.host, 0)) as listening:
+        address = f"http://{configured.host}:{listening.getsockname()[1]}"
         serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         serving.start()
         os.environ["COMICS_SERVER"] = address
