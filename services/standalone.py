@@ -134,6 +134,7 @@ def run(configured: Settings, *, say: Callable[[str], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: told.set())
     with up(configured, say=say) as addresses:
+        say(f"open     {addresses.api}")
         say(f"API      {addresses.api}  (documentation at {addresses.api}/docs)")
         say(f"Flower   {addresses.flower}")
         say(f"data     {configured.home}")

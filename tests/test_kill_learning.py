@@ -13,7 +13,7 @@ from shared.domain.training import DatasetRequest, MetricPoint, RunConfig, RunRe
 from shared.http.client import Client
 from tests.equipment.installation import Installation, kill_everything, running, start, wait_for_end
 
-CONFIG = RunConfig(epochs=6, steps_per_epoch=8, pages_per_batch=4, start="scratch", size=32, stories=5)
+CONFIG = RunConfig(epochs=4, steps_per_epoch=6, pages_per_batch=4, start="scratch", size=32, stories=5)
 # Reading would be most of the time and none of the point; a short lease lets a killed worker's run be taken up soon.
 ENVIRONMENT = {"READ": "off", "COMICS_LEASE": "3", "COMICS_HEARTBEAT": "1", "COMICS_SWEEP": "1"}
 
@@ -42,7 +42,7 @@ def trained(
         assert wait_until(lambda: client.run(run.id).interruptions >= number, seconds=120)  # noqa: B023
     assert wait_until(lambda: client.run(run.id).state in ("done", "failed"), seconds=180)
     ended = client.run(run.id)
-    assert (ended.state, ended.step, ended.interruptions) == ("done", 48, len(kills)), ended
+    assert (ended.state, ended.step, ended.interruptions) == ("done", 24, len(kills)), ended
     return client.run_points(run.id)
 
 
@@ -54,7 +54,7 @@ def test_a_run_and_a_promotion_outlive_their_workers(home: Path, tmp_path: Path)
         wait_for_end(client, comic.id)
         dataset = client.freeze(DatasetRequest(quality="any"))
         undisturbed = trained(client, first, dataset.id, kills=())
-        disturbed = trained(client, first, dataset.id, kills=(10, 22, 35))
+        disturbed = trained(client, first, dataset.id, kills=(4, 10, 16))
         measured = [
             [point.values for point in points if point.kind == "held_out"] for points in (undisturbed, disturbed)
         ]

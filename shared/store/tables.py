@@ -3,7 +3,8 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
-from shared.store.columns import created, metadata, number, one_of, owner, trace
+from shared.store.columns import created, number, one_of, owner, trace
+from shared.store.columns import metadata as metadata
 
 job = sa.Table(
     "job",
