@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = None  # or Python would try to flush it at the end
         return 0
     except KeyboardInterrupt:
-        print("\nstopped; the server goes on", file=sys.stderr)
+        print("\nno longer watching; the server goes on with its work", file=sys.stderr)
         return 130
 
 
@@ -142,7 +142,8 @@ def _status(chosen: argparse.Namespace, configured: Settings) -> int:
             numbers = (counts.queued, counts.running, counts.done, counts.failed, counts.blocked)
             print(f"{name:10} " + " ".join(f"{number:8}" for number in numbers))
         for job in failed[:20]:
-            print(f"job {job.id} {job.stage} of comic {job.comic_id}: {job.error}")
+            of = f"comic {job.comic_id}" if job.comic_id is not None else f"run {job.subject_id}"
+            print(f"job {job.id} {job.stage} of {of}: {job.error}")
         if failed:
             print(f"{len(failed)} failed or blocked; `comics status --retry` tries them again")
     return 1 if failed else 0
@@ -169,7 +170,11 @@ def _search(chosen: argparse.Namespace, configured: Settings) -> int:
     if chosen.json:
         print(answer.model_dump_json(indent=2))
         return 0
+    divided = answer.by != "words"
     for hit in answer.hits:
+        if hit.why == "alike" and not divided:
+            print("not written in these, but alike:")
+            divided = True
         what = f"panel {hit.panel_id}" if hit.panel_id else f"page {hit.page_id}"
         text = " ".join(hit.text.split())
         print(f"{hit.score:6.3f}  {what:12} {hit.comic}, page {hit.page_number + 1}: {text[:90]}")

@@ -22,7 +22,10 @@ def follow(client: "Client", *comic_ids: int) -> None:
         first = progress.ended if first is None else first
         seconds = time.monotonic() - begun
         rate = (progress.ended - first) / seconds if seconds > 1 else 0.0
-        _show(f"\r{bar(progress, rate=rate)}", sys.stdout)
+        if sys.stdout.isatty():
+            _show(f"{CLEAR}{bar(progress, rate=rate)}", sys.stdout)
+        elif progress.finished:  # a file or a pipe wants no moving picture
+            _show(bar(progress, rate=rate), sys.stdout)
     _show("\n", sys.stdout)
 
 
@@ -39,7 +42,7 @@ def bar(progress: "Progress", *, rate: float, width: int = 28) -> str:
     )
     failed = f" failed:{progress.failed}" if progress.failed else ""
     drawn = "█" * filled + "·" * (width - filled)
-    return f"[{drawn}] {progress.ended}/{progress.total} {rate:5.1f}/s {eta} {busy}{failed}\x1b[K"
+    return f"[{drawn}] {progress.ended}/{progress.total} {rate:5.1f}/s {eta} {busy}{failed}"
 
 
 def follow_run(client: "Client", run_id: int) -> "RunView":
@@ -50,7 +53,7 @@ def follow_run(client: "Client", run_id: int) -> "RunView":
         first = run.step if first is None else first
         for point in event.points:
             if point.kind == "held_out":
-                _show(f"{CLEAR}{recalls(point.epoch, point.values)}\n")
+                _show(f"{CLEAR if sys.stderr.isatty() else ''}{recalls(point.epoch, point.values)}\n")
         if run.steps and sys.stderr.isatty():
             done = run.step - first
             pace = done / max(time.monotonic() - begun, 1e-9)

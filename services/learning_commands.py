@@ -15,7 +15,7 @@ from shared.errors import ComicsError
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from shared.domain.training import PromotionView
+    from shared.domain.training import PromotionView, RunView
     from shared.http.client import Client
 
 Run = Callable[[argparse.Namespace, Settings], int]
@@ -59,7 +59,10 @@ def add_commands(command: Command, client_of: ClientOf) -> None:
 
     _add_dataset(command("dataset", asking(_dataset), "freeze pages into a dataset; list, export or import datasets"))
     _add_train(command("train", asking(_train), "train an encoder on a dataset and follow it"))
-    command("runs", asking(_runs), "the runs there are, newest first")
+    runs = command("runs", asking(_runs), "the runs there are, newest first; stop or follow one")
+    act = runs.add_mutually_exclusive_group()
+    act.add_argument("--stop", type=int, metavar="RUN", help="stop a run after its current step; it can be resumed")
+    act.add_argument("--follow", type=int, metavar="RUN", help="watch a run until it has ended")
 
     promote = command("promote", asking(_promote), "let an encoder take over the queries")
     what = promote.add_mutually_exclusive_group()
@@ -209,7 +212,11 @@ def _train(client: "Client", chosen: argparse.Namespace) -> int:
     print(f"run {run.id}: {run.option} on dataset {run.dataset_id}")
     if chosen.no_wait:
         return 0
-    run = follow_run(client, run.id)
+    return _ended(follow_run(client, run.id))
+
+
+def _ended(run: "RunView") -> int:
+    """Tell how a run ended."""
     if run.state != "done":
         print(
             f"comics: run {run.id} {run.state}: {run.error or f'resume it with `comics train --resume {run.id}`'}",
@@ -235,7 +242,13 @@ def _order(client: "Client", chosen: argparse.Namespace) -> RunRequest:
     return RunRequest.model_validate({**told, "dataset_id": known[0].id})
 
 
-def _runs(client: "Client", _: argparse.Namespace) -> int:
+def _runs(client: "Client", chosen: argparse.Namespace) -> int:
+    if chosen.stop is not None:
+        run = client.stop_run(chosen.stop)
+        print(f"run {run.id}: {run.state}{', stops after its current step' if run.stopping else ''}")
+        return 0
+    if chosen.follow is not None:
+        return _ended(follow_run(client, chosen.follow))
     for run in client.runs():
         made = f"checkpoint {run.checkpoint_id}" if run.checkpoint_id else run.error or ""
         steps = f"step {run.step}/{run.steps or '?'}"
@@ -255,7 +268,10 @@ def _promote(client: "Client", chosen: argparse.Namespace) -> int:
         promotion = _begun(client, chosen.checkpoint, under_way)
     if not chosen.no_wait:
         promotion = wait_for_promotion(client, promotion, skipping=chosen.skip_failed)
-    print(f"checkpoint {promotion.checkpoint_id}: {promotion.state}, {promotion.embedded}/{promotion.total} pages")
+    told = f"checkpoint {promotion.checkpoint_id}: {promotion.state}, {promotion.embedded}/{promotion.total} pages"
+    if promotion.state == "done":
+        told += f"; it answers queries now, instead of checkpoint {promotion.previous_id}"
+    print(told)
     wanted = "cancelled" if chosen.cancel else "done"
     return 0 if promotion.state == wanted or chosen.no_wait else 1
 

@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column(
             "skipping", sa.Boolean(), server_default="false", nullable=False, comment="switch without failed pages"
         ),
+        sa.Column("back", sa.Boolean(), server_default="false", nullable=False, comment="a rollback of an earlier one"),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("(state = 'embedding') = (finished_at IS NULL)", name=op.f("ck_promotion_finished")),

@@ -16,11 +16,5 @@ def fuse(rankings: Sequence[Sequence[Key]]) -> list[tuple[Key, float]]:
     return sorted(scores.items(), key=lambda item: -item[1])
 
 
-def append(ranking: Sequence[Key], further: Sequence[Key]) -> list[tuple[Key, float]]:
-    """All of a ranking in its order, then what only the further one knows; scores by place, the first is 1."""
-    joined = dict.fromkeys([*ranking, *further])
-    return [(key, _weight(rank)) for rank, key in enumerate(joined)]
-
-
 def _weight(rank: int) -> float:
     return (DAMPING + 1) / (DAMPING + 1 + rank)

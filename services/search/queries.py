@@ -8,7 +8,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from services.search.fusion import append, fuse
+from services.search.fusion import fuse
 from services.search.index import Filters
 from services.search.library import Library, Space
 from shared.domain.answers import SearchAnswer, SearchFilters, SearchHit
@@ -66,11 +66,22 @@ def search(
         # Where the words are written comes first, then what they mean.
         space = library.space(connection)
         alike = _nearest(space, space.encode_words(words), panel_id=None, filters=filters, limit=limit)
-        scored = append(keys[0], [key for key, _ in alike])
+        written = set(keys[0])
+        scored = [*rankings[0], *(found for found in alike if found[0] not in written)]
     hits = _hits(connection, scored, limit)
+    if words:
+        told = {key for key, _ in rankings[-1]} if len(rankings) == 1 else None
+        hits = [hit.model_copy(update={"why": _why(hit, told)}) for hit in hits]
     source = "panel" if panel_id is not None else "image" if image is not None else ""
     by: By = " and ".join(part for part in (source, "words" if words else "") if part)  # type: ignore[assignment]
     return SearchAnswer(hits=hits, by=by, milliseconds=round((time.perf_counter() - begun) * 1000, 3))
+
+
+def _why(hit: SearchHit, written: set[Found] | None) -> str:
+    if written is None:
+        return "fused"
+    key = Found(PAGE, hit.page_id) if hit.panel_id is None else Found(PANEL, hit.panel_id)
+    return "written" if key in written else "alike"
 
 
 def _vector(

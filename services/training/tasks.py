@@ -19,7 +19,7 @@ from shared.errors import NotFound, Reject
 from shared.settings import settings
 from shared.store import checkpoints
 from shared.store.blobs import get_blob, storage_of
-from shared.store.db import Row, row, unit_of_work
+from shared.store.db import Row, row, rows, unit_of_work
 from shared.store.storage import Storage
 from shared.work import jobs
 from shared.work.jobs import Claim
@@ -34,6 +34,14 @@ RUN = """
     SELECT r.*, d.key AS dataset_key, d.fingerprint, d.counts, k.key AS start_key,
            EXISTS (SELECT FROM checkpoint c WHERE c.run_id = r.id) AS made
     FROM run r JOIN dataset d ON d.id = r.dataset_id LEFT JOIN checkpoint k ON k.id = r.start_id WHERE r.id = :id"""
+
+
+# Datasets that the encoder a run starts from, or one before it, was trained on.
+SEEN = """
+    WITH RECURSIVE line AS (
+        SELECT k.run_id FROM checkpoint k WHERE k.id = :start
+        UNION SELECT k.run_id FROM line l JOIN run r ON r.id = l.run_id JOIN checkpoint k ON k.id = r.start_id)
+    SELECT DISTINCT d.key FROM line l JOIN run r ON r.id = l.run_id JOIN dataset d ON d.id = r.dataset_id"""
 
 
 @stage("train")
@@ -84,8 +92,11 @@ def _prepared(run: Row, storage: Storage, *, device: str) -> "Training":
     size = start.config.image.size if start is not None and start.config.image is not None else config.size
     _require_memory(run["counts"], size)
     sides: dict[str, Corpus] = {}
+    seen = _seen(run, storage)
     for split in ("train", "held_out"):
-        pages = _pages(storage, f"{run['dataset_key']}/pages.jsonl", split)
+        pages = _pages(storage, run["dataset_key"], split)
+        if split == "held_out":  # what it was trained on before would measure its memory
+            pages = (page for page in pages if page.image_sha256 not in seen)
         sides[split] = corpus_of_specs(pages, partial(get_blob, storage), size=size)
     if config.stories:
         # Every fifth is kept for measuring, so that there is something to measure on when the library is one comic.
@@ -107,8 +118,15 @@ def _require_memory(counts: dict[str, int], size: int) -> None:
         )
 
 
+def _seen(run: Row, storage: Storage) -> set[str]:
+    """Images of the pages that the encoder this run starts from has been trained on."""
+    with unit_of_work(database_url()) as connection:
+        keys = [found["key"] for found in rows(connection, SEEN, start=run["start_id"])]
+    return {page.image_sha256 for key in keys for page in _pages(storage, key, "train")}
+
+
 def _pages(storage: Storage, key: str, split: str) -> Iterator[DataSpec]:
-    for text in storage.get(key).splitlines():
+    for text in storage.get(f"{key}/pages.jsonl").splitlines():
         line = DatasetLine.model_validate_json(text)
         if line.split == split:
             yield line.page

@@ -183,9 +183,14 @@ class SearchRequest(BaseModel):
 
 
 class SearchHit(BaseModel):
-    """One result. `score`: cosine for pictures, text rank for words, fused rank for both; higher is nearer."""
+    """One result. `score`: cosine for pictures, text rank for words, fused rank for both; higher is nearer.
+
+    A search by words alone lists what has them first, `written`, and then, with an encoder that reads, what is only
+    `alike` by meaning, with cosines.
+    """
 
     score: float
+    why: Literal["written", "alike", "fused"] = "alike"
     comic_id: int
     comic: str
     page_id: int

@@ -299,6 +299,7 @@ promotion = sa.Table(
     trace("previous_id", "checkpoint.id"),
     sa.Column("state", sa.Text, nullable=False, server_default="embedding"),
     sa.Column("skipping", sa.Boolean, nullable=False, server_default="false", comment="switch without failed pages"),
+    sa.Column("back", sa.Boolean, nullable=False, server_default="false", comment="a rollback of an earlier one"),
     created(),
     sa.Column("finished_at", sa.DateTime(timezone=True)),
     one_of("state", "embedding", "done", "cancelled"),

@@ -29,11 +29,11 @@ FAILED = """
 LOCK = "promotions"  # everything that decides about promotions is done under this one lock, taken before all others
 
 
-def begin(connection: sa.Connection, configured: Settings, checkpoint_id: int) -> dict[str, int]:
+def begin(connection: sa.Connection, configured: Settings, checkpoint_id: int, *, back: bool = False) -> dict[str, int]:
     """Promote an encoder: plan what it has to embed, or switch at once; the jobs to wake workers for.
 
-    A promotion that is under way is given up for it. Errors: NotFound; Reject for a detector; Conflict for the encoder
-    that serves already, or that is being promoted.
+    A promotion that is under way is given up for it. `back`: it undoes an earlier one. Errors: NotFound; Reject for a
+    detector; Conflict for the encoder that serves already, or that is being promoted.
     """
     _lock(connection)
     target = row(connection, "SELECT * FROM checkpoint WHERE id = :id", id=checkpoint_id)
@@ -50,8 +50,8 @@ def begin(connection: sa.Connection, configured: Settings, checkpoint_id: int) -
         cancel(connection, under_way["id"])
     previous = checkpoints.active(connection, "encoder")
     connection.execute(
-        sa.text("INSERT INTO promotion (checkpoint_id, previous_id) VALUES (:target, :previous)"),
-        {"target": checkpoint_id, "previous": previous["id"]},
+        sa.text("INSERT INTO promotion (checkpoint_id, previous_id, back) VALUES (:target, :previous, :back)"),
+        {"target": checkpoint_id, "previous": previous["id"], "back": back},
     )
     planned = jobs.plan(connection, STAGES["reembed"], configured, again=True)
     return {"reembed": planned, **_advance(connection, configured)}
@@ -76,16 +76,16 @@ def adopt(connection: sa.Connection, configured: Settings, kind: checkpoints.Kin
 
 
 def roll_back(connection: sa.Connection, configured: Settings) -> dict[str, int]:
-    """Promote the encoder that the present one replaced; as `begin`. NotFound when there was none."""
+    """Promote the encoder that the present one was promoted over; as `begin`. NotFound when there was none."""
     _lock(connection)
     last = row(
         connection,
         "SELECT m.previous_id FROM promotion m JOIN checkpoint k ON k.id = m.checkpoint_id AND k.active "
-        "WHERE m.state = 'done' AND m.previous_id IS NOT NULL ORDER BY m.id DESC LIMIT 1",
+        "WHERE m.state = 'done' AND NOT m.back AND m.previous_id IS NOT NULL ORDER BY m.id DESC LIMIT 1",
     )
     if last is None:
         raise NotFound("The active encoder replaced no other; GET /checkpoints lists those that can be promoted.")
-    return begin(connection, configured, last["previous_id"])
+    return begin(connection, configured, last["previous_id"], back=True)
 
 
 def cancel(connection: sa.Connection, promotion_id: int) -> None:

@@ -107,10 +107,12 @@ function draw(answer) {
     results.replaceChildren(nothing("Nothing found", advice));
     return;
   }
-  results.replaceChildren(...answer.hits.map(hit));
+  const alike = (found) => answer.by === "words" && found.why === "alike";
+  results.replaceChildren(...answer.hits.map((found) => hit(found, alike(found))));
 }
 
-function hit(found) {
+/* `alike`: the words are not written in it, it is only like them. */
+function hit(found, alike) {
   const ratio = found.box ? found.box[2] / found.box[3] : 0.72;
   const place = `page ${found.page_number + 1}`;
   const address = found.panel_image ? `${found.panel_image}?side=${LOOK.panel}` : `/ui/thumbs/${found.page_id}?side=${LOOK.page}`;
@@ -120,7 +122,7 @@ function hit(found) {
     { href: `/ui/pages/${found.page_id}${found.panel_id ? `#panel-${found.panel_id}` : ""}` },
     h("span.hit-picture", {}, image),
     found.text.trim() ? h("span.hit-words", {}, bdi(found.text)) : null,
-    h("span.hit-facts", {}, bdi(found.comic), h("span", {}, place), h("span.num", { title: "score" }, found.score.toFixed(found.score < 0.1 ? 3 : 2))),
+    h("span.hit-facts", {}, bdi(found.comic), h("span", {}, place), alike ? h("span", {}, "alike") : null, h("span.num", { title: "score" }, found.score.toFixed(found.score < 0.1 ? 3 : 2))),
   );
   const made = h("article.hit", {}, link);
   // A very tall or wide panel is shown whole in a frame that keeps the rows even.

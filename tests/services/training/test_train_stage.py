@@ -136,6 +136,25 @@ def test_a_dataset_that_memory_cannot_hold_is_refused_before_it_is_read(configur
     assert "GiB of memory" in failed["error"]
 
 
+def test_pages_the_start_was_trained_on_are_not_measured_on(configured: Settings, api: TestClient) -> None:
+    url = str(configured.database_url)
+    first = order(api, add_dataset(configured, train=[0, 1], held_out=[2]))
+    run_batch(TRAIN, tasks.train)
+    execute(url, "UPDATE checkpoint SET active = (run_id IS NOT NULL) WHERE kind = 'encoder' AND active")
+    execute(url, "UPDATE checkpoint SET active = true WHERE run_id = :run", run=first["id"])
+    second = order(api, add_dataset(configured, train=[2], held_out=[0, 3]), start="active")
+    third = order(api, add_dataset(configured, train=[3], held_out=[0, 1]), start="active")
+    while run_batch(TRAIN, tasks.train):
+        pass
+    measured = [api.get(f"/runs/{run['id']}/points").json() for run in (first, second, third)]
+    chances = [
+        [point["values"]["crop_to_panel_r1_chance"] for point in points if point["kind"] == "held_out"][:1]
+        for points in measured
+    ]
+    assert len(chances[0]) == len(chances[1]) == 1, "story 3 is left to measure on"
+    assert chances[2] == [], "nothing is: both stories were trained on before"
+
+
 def test_a_run_that_nobody_has_begun_stops_at_once_and_can_be_resumed(configured: Settings, api: TestClient) -> None:
     run = order(api, add_dataset(configured, train=[0], held_out=[]))
     assert api.post(f"/runs/{run['id']}/stop").json()["state"] == "stopped"
