@@ -45,9 +45,10 @@ def test_without_a_server_it_says_how_to_start_one(
 
 
 def test_adding_waits_for_the_added_comics_together_and_for_nothing_else(
-    configured: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    configured: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Jobs of others, as of a run that trains for hours, go on; nobody watches the bar for them."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)  # a file would only get the last state of the bar
     url = str(configured.database_url)
     for number in (1, 2):
         (tmp_path / f"book {number}").mkdir()
