@@ -8,6 +8,7 @@ from shared.domain.answers import ComicState, ComicView, JobView, PageView, Prog
 from shared.domain.pipeline import STAGES
 from shared.errors import NotFound
 from shared.store.db import Row, row, rows
+from shared.work import jobs
 
 # A comic's state follows from its ingest job: nothing is stored twice.
 COMIC = """
@@ -60,15 +61,7 @@ def page_view(found: Row) -> PageView:
 
 def progress_of(connection: sa.Connection, comic_id: int | None = None) -> Progress:
     """Job counts of one comic, or of everything, in pipeline order."""
-    found = rows(
-        connection,
-        "SELECT stage, state, count(*) AS n FROM job "
-        "WHERE CAST(:comic AS bigint) IS NULL OR comic_id = :comic GROUP BY stage, state",
-        comic=comic_id,
-    )
-    counts: dict[str, dict[str, int]] = {}
-    for counted in found:
-        counts.setdefault(counted["stage"], {})[counted["state"]] = counted["n"]
+    counts = jobs.counts(connection, comic_id)
     stages = {name: StageCounts(**counts[name]) for name in STAGES if name in counts}
     total = sum(sum(states.values()) for states in counts.values())
     open_ = sum(states.get("queued", 0) + states.get("running", 0) for states in counts.values())

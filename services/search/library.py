@@ -117,7 +117,7 @@ class Library:
 
     def reads(self, connection: sa.Connection) -> bool:
         """Whether the active encoder has a text branch, so that words have a vector too."""
-        return bool(self._state(connection)[0]["reads"])
+        return checkpoints.active(connection, "encoder")["config"]["config"].get("text") is not None
 
     def space(self, connection: sa.Connection) -> Space:
         """The space of the active checkpoint with everything registered so far. NotFound while no encoder is active."""

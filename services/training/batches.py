@@ -166,9 +166,7 @@ def _stranger(rng: np.random.Generator, pages: Sequence[CorpusPage], pair: tuple
 
 def _piece(rng: np.random.Generator, panels: Sequence[CorpusPanel], size: int) -> View:
     """What somebody asks with: a picture, words, or both; never a place."""
-    pictures = [_seen(rng, panel.crop, PIECE, size) for panel in panels]
-    texts = [panel.text and fewer_words(rng, panel.text) for panel in panels]
-    said = np.array([text is not None for text in texts])
+    pictures, texts, said = _views(rng, panels, PIECE, size)
     draw = rng.random(len(panels))
     return View(
         pictures,
@@ -179,15 +177,22 @@ def _piece(rng: np.random.Generator, panels: Sequence[CorpusPanel], size: int) -
 
 def _whole(rng: np.random.Generator, panels: Sequence[CorpusPanel], size: int) -> View:
     """What is stored: everything that is known, at times with something missing."""
-    pictures = [_seen(rng, panel.crop, WHOLE, size) for panel in panels]
-    texts = [panel.text and fewer_words(rng, panel.text) for panel in panels]
-    said = np.array([text is not None for text in texts])
+    pictures, texts, said = _views(rng, panels, WHOLE, size)
     draw = rng.random(len(panels))
     return View(
         pictures,
         texts,
         {"image": (draw > 0.15) | ~said, "text": (draw < 0.75) & said, "layout": rng.random(len(panels)) < 0.6},
     )
+
+
+def _views(
+    rng: np.random.Generator, panels: Sequence[CorpusPanel], settings: ViewSettings, size: int
+) -> tuple[list[Picture], list[str | None], Flags]:
+    """Views of the pictures, some of the words, and which panels have words."""
+    pictures = [_seen(rng, panel.crop, settings, size) for panel in panels]
+    texts = [panel.text and fewer_words(rng, panel.text) for panel in panels]
+    return pictures, texts, np.array([text is not None for text in texts])
 
 
 def _clean(panels: Sequence[CorpusPanel], size: int) -> View:

@@ -102,20 +102,6 @@ def jobs_to_look_at(connection: sa.Connection, *, comic_id: int | None, limit: i
     )
 
 
-def stage_counts(connection: sa.Connection, comic_id: int | None = None) -> dict[str, dict[str, int]]:
-    """Jobs by stage and state, of one comic or of everything."""
-    found = rows(
-        connection,
-        "SELECT stage, state, count(*) AS n FROM job "
-        "WHERE CAST(:comic AS bigint) IS NULL OR comic_id = :comic GROUP BY stage, state",
-        comic=comic_id,
-    )
-    counted: dict[str, dict[str, int]] = {}
-    for found_row in found:
-        counted.setdefault(found_row["stage"], {})[found_row["state"]] = found_row["n"]
-    return counted
-
-
 def page_of(connection: sa.Connection, page_id: int) -> Row:
     """One page with its comic, its neighbours and what its alignment says; NotFound names the id."""
     found = row(

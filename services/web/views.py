@@ -19,7 +19,7 @@ from shared.domain.training import OPTIONS, RunConfig
 from shared.errors import ComicsError
 from shared.http.app import SESSION, Configured, Database
 from shared.store.db import unit_of_work
-from shared.work import promotions
+from shared.work import jobs, promotions
 
 log = logging.getLogger(__name__)
 Id = Annotated[int, Path(ge=1, le=2**62)]
@@ -136,7 +136,7 @@ def comic(
         card = library.card(connection, comic_id)
         tiles = library.tiles(connection, comic_id, after=after, limit=TILES + 1)
         failures = library.jobs_to_look_at(connection, comic_id=comic_id, limit=JOBS)
-        stages = library.stage_counts(connection, comic_id)
+        stages = jobs.counts(connection, comic_id)
     more = tiles[TILES - 1]["number"] if len(tiles) > TILES else None
     return screen(
         request,
@@ -239,7 +239,7 @@ def costs(request: Request, url: Database, configured: Configured) -> HTMLRespon
 def work(request: Request, url: Database, configured: Configured) -> HTMLResponse:
     """What waits, runs, is done and failed."""
     with unit_of_work(url) as connection:
-        stages = library.stage_counts(connection)
+        stages = jobs.counts(connection)
         failures = library.jobs_to_look_at(connection, comic_id=None, limit=JOBS)
     return screen(
         request,

@@ -276,6 +276,20 @@ def disown_all(connection: sa.Connection) -> int:
     ).rowcount
 
 
+def counts(connection: sa.Connection, comic_id: int | None = None) -> dict[str, dict[str, int]]:
+    """Jobs by stage and state, of one comic or of everything; what there is none of is absent."""
+    found = rows(
+        connection,
+        "SELECT stage, state, count(*) AS n FROM job "
+        "WHERE CAST(:comic AS bigint) IS NULL OR comic_id = :comic GROUP BY stage, state",
+        comic=comic_id,
+    )
+    counted: dict[str, dict[str, int]] = {}
+    for row in found:
+        counted.setdefault(row["stage"], {})[row["state"]] = row["n"]
+    return counted
+
+
 def due(connection: sa.Connection) -> dict[str, int]:
     """How many jobs of each stage could be claimed now; stages without any are absent."""
     found = rows(connection, f"SELECT stage, count(*) AS n FROM job WHERE {DUE} GROUP BY stage")

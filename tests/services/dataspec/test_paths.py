@@ -15,7 +15,7 @@ NAMES = ["x/A/p1.jpg", "y/A/p1.jpg", "y/B/p1.jpg", "z/y/C/p1.jpg", "w/y/C/p1.jpg
         ("/home/other/x/A/p1.jpg", Match("x/A/p1.jpg", "end")),
         ("C:/books/b/P1.jpg", Match("y/B/p1.jpg", "end")),
         ("b/p1.jpg", Match("y/B/p1.jpg", "path")),
-        ("/work/d/p2.jpg", Match("D/P2.JPG", "end")),
+        ("/media/d/p2.jpg", Match("D/P2.JPG", "end")),
         ("q/A/p1.jpg", Match(None, "several")),
         ("A/p1.jpg", Match(None, "several")),
         ("y/C/p1.jpg", Match(None, "several")),

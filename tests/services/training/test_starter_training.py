@@ -1,6 +1,5 @@
 """The starter's training: sound gradients, and the same result however often it is interrupted."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,15 +17,6 @@ CONFIG = EncoderConfig(
     image=ImageConfig(size=32, widths=(8, 16, 24, 32), blocks=(1, 1, 1)), layout=LayoutConfig(width=16)
 )
 PLAN = Plan(steps=6, panels=12, long_side=320, warm_up=2)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Networks this small are slower on several threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_info_nce_is_log_n_for_guessing_and_zero_for_knowing() -> None:
