@@ -52,6 +52,13 @@ class Settings(BaseModel):
     vlm_concurrency: int = Field(8, ge=1, le=256, description="VLM calls in flight per io task")
     vlm_timeout: float = Field(120.0, gt=0, description="seconds one VLM call may take")
 
+    library: str | None = Field(
+        None, description="folders whose comics may be read where they are (`comics add --reference`), ':' between them"
+    )
+    pdf_pixels: int = Field(4_000_000, ge=250_000, le=64_000_000, description="pixels of a drawn PDF page, about")
+    cache_limit: int = Field(4 << 30, ge=0, description="bytes of pages and small pictures kept for reading again")
+    decoder_memory: int = Field(3 << 30, description="bytes a child that decodes strangers' files may take")
+    decoder_seconds: float = Field(120.0, gt=0, description="seconds it may take over one page")
     upload_limit: int = Field(8 << 30, description="bytes of one uploaded comic")
     cpu_workers: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 2) - 1), ge=1)
     io_workers: int = Field(2, ge=1, description="processes of the io queue")
@@ -59,6 +66,11 @@ class Settings(BaseModel):
     heartbeat: float = Field(20.0, gt=0, description="seconds between renewals of a lease")
     sweep: float = Field(15.0, gt=0, description="seconds between sweeps")
     visibility: int = Field(3600, description="Celery visibility timeout, above the longest hard limit")
+
+    @property
+    def library_folders(self) -> list[Path]:
+        """Where originals may be read in place; absolute."""
+        return [Path(part).expanduser().absolute() for part in (self.library or "").split(os.pathsep) if part]
 
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for child processes; `read_settings` of it gives them back."""

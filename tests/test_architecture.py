@@ -9,8 +9,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 EDGES = {"api", "tasks", "views", "ledger", "library", "queries"}
+EDGE_FOLDERS = {"routes", "records"}  # what `api` and `views` become where a service has many
 MACHINERY = {"celery", "kombu", "redis", "sqlalchemy", "psycopg", "fastapi", "starlette", "alembic"}
-MACHINERY_ROOMS = ("shared.settings", "shared.work", "shared.http", "shared.store.db", "shared.store.tables")
+MACHINERY_ROOMS = (
+    "shared.settings",
+    "shared.work",
+    "shared.http",
+    "shared.store.db",
+    "shared.store.tables",
+    "shared.store.library_tables",
+)
 
 
 def imports(path: Path) -> set[str]:
@@ -30,7 +38,11 @@ def sources() -> list[Path]:
 
 
 def test_core_modules_know_no_machinery() -> None:
-    core = [path for path in ROOT.glob("services/*/**/*.py") if path.stem not in EDGES]
+    core = [
+        path
+        for path in ROOT.glob("services/*/**/*.py")
+        if path.stem not in EDGES and path.parent.name not in EDGE_FOLDERS
+    ]
     assert len(core) > 15
     guilty = {
         f"{path.relative_to(ROOT)}: {name}"

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from services.ingestion.containers import DEFAULT_LIMITS, Container, Limits, RawPage, Unreadable
-from services.ingestion.images import PageImage, drawn, examine
 from shared.errors import Reject
+from shared.files.containers import DEFAULT_LIMITS, Container, Limits, RawPage, Unreadable
+from shared.files.images import PageImage, drawn, examine
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.ingestion.formats import open_container
 from services.ingestion.pages import Page, read_pages
 from shared.errors import NotFound
+from shared.files.formats import open_container
 from shared.settings import settings
 from shared.store.blobs import blob_key, put_blob, storage_of
 from shared.store.db import row, unit_of_work

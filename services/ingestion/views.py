@@ -12,7 +12,7 @@ from shared.work import jobs
 
 # A comic's state follows from its ingest job: nothing is stored twice.
 COMIC = """
-    SELECT c.*, j.state AS job_state, j.error AS job_error,
+    SELECT c.*, c.reference IS NOT NULL AS referenced, j.state AS job_state, j.error AS job_error,
            (SELECT count(*) FROM page p WHERE p.comic_id = c.id AND p.state = 'unreadable') AS unreadable
     FROM comic c
     LEFT JOIN LATERAL (SELECT state, error FROM job WHERE stage = 'ingest' AND subject_id = c.id

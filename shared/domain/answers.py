@@ -41,6 +41,17 @@ class ComicView(BaseModel):
     size: int = Field(description="bytes of the file as it came")
     media_type: str
     direction: str | None
+    series: str | None
+    number: str | None
+    volume: int | None
+    year: int | None
+    language: str | None
+    publisher: str | None
+    source: str = Field(description="where the user has it from")
+    collection: str = Field(description="the shelf it stands on; empty when none was named")
+    origins: dict[str, str] = Field(description="field -> the record it came from")
+    hidden: bool = Field(description="put aside as a duplicate: nothing is done for its pages")
+    referenced: bool = Field(description="the original stays where it is")
     state: ComicState
     error: str | None
     page_count: int | None
@@ -60,6 +71,9 @@ class PageView(BaseModel):
     width: int | None
     height: int | None
     media_type: str | None
+    shape: Literal["strip", "spread"] | None = Field(description="null: a plain page")
+    label: str | None = Field(description="page type that the comic's own metadata states")
+    hidden: Literal["duplicate", "deleted", "person"] | None = Field(description="why no stage works on it")
     image: str | None = Field(description="address of the image's bytes, verbatim")
     layout_id: int | None
     panel_count: int | None
@@ -169,6 +183,8 @@ class SearchFilters(BaseModel):
     """
 
     comics: list[int] = Field([], max_length=1000)
+    sources: list[str] = Field([], max_length=100)
+    collections: list[str] = Field([], max_length=100)
     pages: list[int] = Field([], max_length=1000)
     kind: Literal["panel", "page", "context"] = "panel"
 

@@ -1,6 +1,7 @@
 """The stages as data: what each works on, what it waits for, where it runs and for how long.
 
-    ingest(comic) ─┬─> detect(page) ─┬─────────────> align(page) ─┬─> embed(page)      the encoder that serves queries
+    ingest(comic) ─┬─> compare(comic)                              duplicates
+                   ├─> detect(page) ─┬─────────────> align(page) ─┬─> embed(page)      the encoder that serves queries
                    └─> read(page) ───┤                  ^         └─> reembed(page)    the one being promoted, if any
                           detect ────┴─> extract(page) ─┘   (only with an engine and a budget)
 
@@ -37,7 +38,11 @@ class Stage:
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
-        Stage(name="ingest", service="ingestion", subject="comic", queue="cpu", follows=("detect", "read"), limit=1800),
+        Stage(
+            name="ingest", service="ingestion", subject="comic", queue="cpu",
+            follows=("detect", "read", "compare"), limit=1800, version=2,
+        ),
+        Stage(name="compare", service="ingestion", subject="comic", queue="cpu", batch=16),
         Stage(name="detect", service="detection", subject="page", queue="gpu", follows=("align", "extract"), batch=8),
         Stage(name="read", service="extraction", subject="page", queue="cpu", follows=("align",), batch=4),
         Stage(

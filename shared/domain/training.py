@@ -72,6 +72,8 @@ class DatasetFilter(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     comics: list[int] = Field([], max_length=100_000, description="ids of comics")
+    sources: list[str] = Field([], max_length=1000, description="where the user has them from")
+    collections: list[str] = Field([], max_length=1000, description="shelves")
     min_panels: int = Field(1, ge=0)
     max_panels: int = Field(64, ge=1)
 

@@ -1,10 +1,16 @@
-"""Every table, in the order of a comic's way through the house. Constraints hold what must always be true."""
+"""Every table but those of the library and of learning, in the order of a comic's way through the house.
+
+Constraints hold what must always be true. Importing this module makes `metadata` complete.
+"""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
+from shared.store import learning_tables, library_tables
 from shared.store.columns import created, number, one_of, owner, trace
 from shared.store.columns import metadata as metadata
+
+assert library_tables.comic.metadata is learning_tables.dataset.metadata is metadata
 
 job = sa.Table(
     "job",
@@ -31,46 +37,6 @@ job = sa.Table(
     sa.Index("ix_job_due", "stage", "id", postgresql_where=sa.text("state IN ('queued', 'running')")),
     sa.Index("ix_job_comic", "comic_id", "stage", "state"),
     sa.Index("ix_job_failed", "id", postgresql_where=sa.text("state IN ('failed', 'blocked')")),
-)
-
-comic = sa.Table(
-    "comic",
-    metadata,
-    number(),
-    sa.Column("sha256", sa.Text, nullable=False, unique=True),
-    sa.Column("file_name", sa.Text, nullable=False),
-    sa.Column("title", sa.Text, nullable=False),
-    sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("media_type", sa.Text, nullable=False),
-    sa.Column("direction", sa.Text, comment="from metadata or a person; NULL: decided per page"),
-    sa.Column("page_count", sa.Integer, comment="NULL until ingested"),
-    created(),
-    sa.CheckConstraint("direction IN ('ltr', 'rtl')", name="direction"),
-)
-
-page = sa.Table(
-    "page",
-    metadata,
-    number(),
-    owner("comic_id", "comic.id"),
-    sa.Column("number", sa.Integer, nullable=False, comment="0-based place in the file's own order"),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("state", sa.Text, nullable=False, server_default="ok"),
-    sa.Column("error", sa.Text),
-    sa.Column("image_sha256", sa.Text),
-    sa.Column("media_type", sa.Text),
-    sa.Column("width", sa.Integer, comment="as displayed, EXIF orientation applied"),
-    sa.Column("height", sa.Integer),
-    trace("layout_id", "layout.id", cycle="fk_page_layout_id"),
-    trace("ocr_id", "extraction.id", cycle="fk_page_ocr_id"),
-    trace("vlm_id", "extraction.id", cycle="fk_page_vlm_id"),
-    sa.UniqueConstraint("comic_id", "number"),
-    one_of("state", "ok", "unreadable"),
-    sa.CheckConstraint(
-        "CASE state WHEN 'ok' THEN image_sha256 IS NOT NULL AND width > 0 AND height > 0 AND error IS NULL "
-        "ELSE error IS NOT NULL END",
-        name="image_or_reason",
-    ),
 )
 
 checkpoint = sa.Table(
@@ -244,65 +210,4 @@ embedding = sa.Table(
     sa.Column("inputs", sa.Text, nullable=False, comment="what the vectors were made from; see shared.work.inputs"),
     sa.Index("ix_embedding_checkpoint_id", "checkpoint_id", "page_id"),
     sa.Index("ix_embedding_segment_id", "segment_id"),
-)
-
-dataset = sa.Table(
-    "dataset",
-    metadata,
-    number(),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("fingerprint", sa.Text, nullable=False, unique=True, comment="sha256 of its pages and their split"),
-    sa.Column("origin", sa.Text, nullable=False),
-    sa.Column("request", JSONB, nullable=False),
-    sa.Column("counts", JSONB, nullable=False),
-    sa.Column("warnings", JSONB, nullable=False),
-    sa.Column("key", sa.Text, nullable=False, comment="prefix in the storage"),
-    created(),
-    one_of("origin", "frozen", "imported"),
-)
-
-run = sa.Table(
-    "run",
-    metadata,
-    number(),
-    sa.Column("dataset_id", sa.BigInteger, sa.ForeignKey("dataset.id"), nullable=False),
-    sa.Column("option", sa.Text, nullable=False),
-    sa.Column("config", JSONB, nullable=False),
-    trace("start_id", "checkpoint.id"),
-    sa.Column("launches", sa.Integer, nullable=False, server_default="1", comment="1, and one for each resume"),
-    sa.Column("stopping", sa.Boolean, nullable=False, server_default="false", comment="told to stop, or stopped"),
-    sa.Column("step", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("steps", sa.Integer, comment="NULL until it has begun"),
-    created(),
-    one_of("option", "base", "denoise", "context", "context-denoise"),
-    sa.CheckConstraint("step >= 0 AND step <= coalesce(steps, step)", name="step"),
-)
-
-run_metric = sa.Table(
-    "run_metric",
-    metadata,
-    number(),
-    owner("run_id", "run.id"),
-    sa.Column("step", sa.Integer, nullable=False),
-    sa.Column("epoch", sa.Double, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("values", JSONB, nullable=False),
-    sa.UniqueConstraint("run_id", "kind", "step"),
-    one_of("kind", "train", "held_out"),
-)
-
-promotion = sa.Table(
-    "promotion",
-    metadata,
-    number(),
-    owner("checkpoint_id", "checkpoint.id"),
-    trace("previous_id", "checkpoint.id"),
-    sa.Column("state", sa.Text, nullable=False, server_default="embedding"),
-    sa.Column("skipping", sa.Boolean, nullable=False, server_default="false", comment="switch without failed pages"),
-    sa.Column("back", sa.Boolean, nullable=False, server_default="false", comment="a rollback of an earlier one"),
-    created(),
-    sa.Column("finished_at", sa.DateTime(timezone=True)),
-    one_of("state", "embedding", "done", "cancelled"),
-    sa.CheckConstraint("(state = 'embedding') = (finished_at IS NULL)", name="finished"),
-    sa.Index("uq_promotion_open", "state", unique=True, postgresql_where=sa.text("state = 'embedding'")),
 )

@@ -5,11 +5,16 @@ for that subject. It is hashed, with the stage's version and configuration, into
 an array of subject ids, or NULL for all.
 """
 
+from shared.domain.metadata import RTL_LANGUAGES
 from shared.domain.pipeline import Stage
 from shared.settings import Settings
 
 _OF_COMIC = "(CAST(:subjects AS bigint[]) IS NULL OR c.id = ANY(:subjects))"
-_OF_PAGE = "(CAST(:subjects AS bigint[]) IS NULL OR p.id = ANY(:subjects)) AND p.state = 'ok'"
+# Nothing is done, and above all nothing is paid, for a page that somebody put aside.
+_OF_PAGE = "(CAST(:subjects AS bigint[]) IS NULL OR p.id = ANY(:subjects)) AND p.state = 'ok' AND p.hidden IS NULL"
+
+# Only what changes the direction: a page is not detected anew because somebody names its language.
+_LANGUAGE_DIRECTION = f"CASE WHEN c.language ~ '^({'|'.join(RTL_LANGUAGES)})([-_]|$)' THEN 'rtl' END"
 
 # What the vectors of page `p` under checkpoint `k` are made from; kept with them. With a text branch they depend on the
 # words; without one a new text leaves them as they are.
@@ -34,8 +39,14 @@ INPUTS: dict[str, str] = {
     "ingest": f"""
         SELECT c.id AS subject_id, c.id AS comic_id, c.sha256 AS inputs
         FROM comic c WHERE {_OF_COMIC}""",
+    # Every comic once its pages are there; what it looks like does not change afterwards.
+    "compare": f"""
+        SELECT c.id AS subject_id, c.id AS comic_id, c.sha256 AS inputs
+        FROM comic c WHERE {_OF_COMIC} AND c.page_count IS NOT NULL""",
+    # The language speaks only where no direction is stated; comics without either keep the inputs they always had.
     "detect": f"""
-        SELECT p.id AS subject_id, p.comic_id, concat_ws('|', p.image_sha256, k.sha256, c.direction) AS inputs
+        SELECT p.id AS subject_id, p.comic_id,
+               concat_ws('|', p.image_sha256, k.sha256, coalesce(c.direction, {_LANGUAGE_DIRECTION})) AS inputs
         FROM page p JOIN comic c ON c.id = p.comic_id JOIN checkpoint k ON k.kind = 'detector' AND k.active
         WHERE {_OF_PAGE}""",
     "read": f"""

@@ -93,14 +93,14 @@ def plan_following(
     Two stages that a third one waits for cannot both finish unseen by each other: each has just written its part into
     the page's row (its active layout, its active reading), whose lock makes the later one wait and then see the other.
     """
-    subjects = list({claim.subject_id for claim in claims})
+    subjects = {stage.subject: list({claim.subject_id for claim in claims})}
     if stage.subject == "comic":
-        found = rows(connection, "SELECT id FROM page WHERE comic_id = ANY(:ids) ORDER BY id", ids=subjects)
-        subjects = [row["id"] for row in found]
+        found = rows(connection, "SELECT id FROM page WHERE comic_id = ANY(:ids) ORDER BY id", ids=subjects["comic"])
+        subjects["page"] = [row["id"] for row in found]
     following = [STAGES[name] for name in stage.follows]
     if stage.name == "detect" and configured.read == "boxes":
         following.append(STAGES["read"])
-    planned = {after.name: plan(connection, after, configured, subjects=subjects) for after in following}
+    planned = {after.name: plan(connection, after, configured, subjects=subjects[after.subject]) for after in following}
     return {name: count for name, count in planned.items() if count}
 
 

@@ -9,7 +9,7 @@ speed are ratios against a floor measured in the same run, or carry the unit of 
 import importlib
 import sys
 
-AREAS = ("core",)
+AREAS = ("core", "ingestion")
 
 
 def main() -> int:

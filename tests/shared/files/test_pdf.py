@@ -12,12 +12,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.ingestion import pdf
-from services.ingestion.containers import Limits
-from services.ingestion.formats import open_container
 from services.ingestion.pages import Page, read_pages
-from services.ingestion.scans import sole_image
 from shared.errors import TooLarge
+from shared.files import pdf
+from shared.files.containers import Limits
+from shared.files.formats import open_container
+from shared.files.scans import sole_image
 from tests.equipment import hostile_files as hostile
 from tests.equipment.hostile_files import picture, turned
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.ingestion.containers import Container, Limits, RawPage
 from shared.domain.page_order import display_name, is_page_name, natural_key
 from shared.errors import Reject, TooLarge
+from shared.files.containers import Container, Limits, RawPage
 
 
 class ImageFolder(Container):
@@ -26,9 +26,9 @@ class ImageFolder(Container):
     def __len__(self) -> int:
         return len(self._files)
 
-    def pages(self) -> Iterator[RawPage]:
+    def pages(self, *, start: int = 0, stop: int | None = None) -> Iterator[RawPage]:
         """Every page, verbatim; a file that cannot be read is a page with a reason."""
-        for number, file in enumerate(self._files):
+        for number, file in enumerate(self._files[start:stop], start=start):
             shown = display_name(file.name)
             if file.is_symlink() or not file.is_file():
                 yield RawPage(number, shown, None, "is a link or a device, not a picture")

@@ -54,8 +54,19 @@ class RawPage:
     size: tuple[int, int] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file of the container that is no page but speaks about them: ComicInfo.xml, a package document, panel regions.
+
+    `name` is the entry's whole name with `/` between folders, for matching and never used as a path on a disk.
+    """
+
+    name: str
+    data: bytes
+
+
 class Container(ABC):
-    """An opened comic; close it, or use it in a `with`."""
+    """An opened comic; close it, or use it in a `with`. A container belongs to one thread."""
 
     media_type: ClassVar[str]
     name: str
@@ -66,8 +77,19 @@ class Container(ABC):
         """Number of pages, readable or not."""
 
     @abstractmethod
-    def pages(self) -> Iterator[RawPage]:
-        """Every page in reading order, one in memory at a time; may be called again."""
+    def pages(self, *, start: int = 0, stop: int | None = None) -> Iterator[RawPage]:
+        """Pages `start` to `stop` (all from `start` when None) in reading order, one in memory at a time.
+
+        May be called again. Where the format allows, pages before `start` cost nothing; a solid archive unpacks them.
+        """
+
+    def targets(self, number: int) -> tuple[str, ...]:  # noqa: ARG002
+        """Names by which attachments speak of page `number`: its entry; in an EPUB also the document that shows it."""
+        return ()
+
+    def attachments(self) -> list[Attachment]:
+        """What the container says about itself: at most a few files of a few megabytes, unreadable ones left out."""
+        return []
 
     def close(self) -> None:
         """Let go of the file."""

@@ -22,7 +22,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from services.ingestion.containers import DEFAULT_LIMITS, Limits, Unreadable
+from shared.files.containers import DEFAULT_LIMITS, Limits, Unreadable
 
 # What Pillow raises for damaged images, found by feeding it damaged ones.
 FAULTS = (

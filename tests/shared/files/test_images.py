@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageOps
 
-from services.ingestion.containers import Limits, Unreadable
-from services.ingestion.images import examine, sniff_image
+from shared.files.containers import Limits, Unreadable
+from shared.files.images import examine, sniff_image
 from tests.equipment.hostile_files import huge_png, picture, turned
 
 

@@ -15,10 +15,10 @@ from typing import Any
 import pymupdf
 from PIL import Image
 
-from services.ingestion.containers import Container, Limits, RawPage, Unreadable
-from services.ingestion.images import upright_size
-from services.ingestion.scans import sole_image
 from shared.errors import Reject, TooLarge
+from shared.files.containers import Container, Limits, RawPage, Unreadable
+from shared.files.images import upright_size
+from shared.files.scans import sole_image
 
 FAULTS = (pymupdf.mupdf.FzErrorBase, RuntimeError, ValueError, TypeError, IndexError, OverflowError)
 DRAWN_PIXELS = 4_000_000
@@ -63,9 +63,9 @@ class PdfDocument(Container):
     def __len__(self) -> int:
         return self._count
 
-    def pages(self) -> Iterator[RawPage]:
+    def pages(self, *, start: int = 0, stop: int | None = None) -> Iterator[RawPage]:
         """Every page, verbatim or drawn; one that cannot be drawn whole is a page with a reason."""
-        for number in range(self._count):
+        for number in range(self._count)[start:stop]:
             shown = f"page {number + 1}"
             try:
                 with _mupdf:

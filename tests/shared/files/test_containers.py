@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from services.ingestion.archives import ZipArchive
-from services.ingestion.containers import Limits, RawPage
-from services.ingestion.folders import ImageFolder
-from services.ingestion.formats import open_container
 from services.ingestion.pages import Page, read_pages, require_readable
 from shared.errors import Reject, TooLarge
+from shared.files.archives import ZipArchive
+from shared.files.containers import Limits, RawPage
+from shared.files.folders import ImageFolder
+from shared.files.formats import open_container
 from tests.equipment import hostile_files as hostile
 from tests.equipment.hostile_files import REFUSED, UNREADABLE, comic, picture, zipped
 

@@ -4,11 +4,11 @@ import codecs
 from collections.abc import Callable
 from pathlib import Path
 
-from services.ingestion.archives import ZipArchive
-from services.ingestion.containers import DEFAULT_LIMITS, Container, Limits
-from services.ingestion.folders import ImageFolder
-from services.ingestion.images import sniff_image
 from shared.errors import Reject
+from shared.files.archives import ZipArchive
+from shared.files.containers import DEFAULT_LIMITS, Container, Limits
+from shared.files.folders import ImageFolder
+from shared.files.images import sniff_image
 
 HEAD = 1024
 # A PDF may begin after up to a kilobyte of other bytes; every other signature stands at a fixed place.
@@ -26,7 +26,7 @@ NOT_YET = (
 
 
 def _open_pdf(path: Path, *, name: str, limits: Limits) -> Container:
-    from services.ingestion.pdf import PdfDocument  # MuPDF takes a third of a second to load: only those who need it
+    from shared.files.pdf import PdfDocument  # MuPDF takes a third of a second to load: only those who need it
 
     return PdfDocument(path, name=name, limits=limits)
 

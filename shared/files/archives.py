@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path, PurePosixPath
 
-from services.ingestion.containers import Container, Limits, RawPage, Unreadable
 from shared.domain.page_order import climbs, display_name, is_page_name, natural_key
 from shared.domain.zip_files import ENCRYPTED, FAULTS, TAIL, GuardedFile
 from shared.errors import Reject, TooLarge
+from shared.files.containers import Container, Limits, RawPage, Unreadable
 
 STREAMED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 METHODS = {6: "implode", 9: "deflate64", 93: "zstandard", 95: "xz", 97: "wavpack", 98: "ppmd"}
@@ -50,9 +50,9 @@ class ZipArchive(Container):
     def __len__(self) -> int:
         return len(self._pages)
 
-    def pages(self) -> Iterator[RawPage]:
+    def pages(self, *, start: int = 0, stop: int | None = None) -> Iterator[RawPage]:
         """Every page, verbatim; an entry that cannot be unpacked is a page with a reason."""
-        for number, entry in enumerate(self._pages):
+        for number, entry in enumerate(self._pages[start:stop], start=start):
             shown = display_name(entry.filename)
             try:
                 yield RawPage(number, shown, self._read(entry))

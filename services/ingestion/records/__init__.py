@@ -1,0 +1,1 @@
+"""What ingestion writes and reads in the database, a module for each thing that is kept."""

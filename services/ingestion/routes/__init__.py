@@ -1,0 +1,1 @@
+"""REST of ingestion, a module for each thing that is spoken about."""
