@@ -1,13 +1,12 @@
 """Area `ingestion`: pages against bare loops, ten thousand comics at once, and how well duplicates are found."""
 
+import importlib
 from collections.abc import Iterator
 
-from tests.bench import ingestion_bulk, ingestion_duplicates, ingestion_pages
-
-Figure = tuple[str, float, str]
+PARTS = ("pages", "duplicates", "bulk")
 
 
-def figures() -> Iterator[Figure]:
+def figures() -> Iterator[tuple[str, float, str]]:
     """All figures of the area."""
-    for part in (ingestion_pages, ingestion_duplicates, ingestion_bulk):
-        yield from part.figures()
+    for part in PARTS:
+        yield from importlib.import_module(f"tests.bench.ingestion_{part}").figures()
