@@ -34,12 +34,14 @@ def natural_key(name: str) -> NaturalKey:
 def is_page_name(name: str) -> bool:
     """Whether an entry is a page by its name: an image suffix, and no litter such as `__MACOSX/`, `._p1.jpg`."""
     parts = _parts(name)
-    if not parts or name.endswith(("/", "\\")):
-        return False
-    # A leading dot hides a file and marks macOS resource forks; `..` is a climbing name and reported elsewhere.
-    if any(part == "__MACOSX" or (part.startswith(".") and part not in {".", ".."}) for part in parts):
+    if not parts or name.endswith(("/", "\\")) or is_litter(name):
         return False
     return PurePosixPath(parts[-1]).suffix.lower() in IMAGE_SUFFIXES
+
+
+def is_litter(name: str) -> bool:
+    """Whether a name is hidden or what macOS leaves beside files; a climbing `..` is not, it is reported elsewhere."""
+    return any(part == "__MACOSX" or (part.startswith(".") and part not in {".", ".."}) for part in _parts(name))
 
 
 def climbs(name: str) -> bool:

@@ -7,9 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
+from shared.domain.packing import LARGEST_PAGE
 from shared.errors import Reject
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class Unreadable(Reject):
@@ -24,7 +28,7 @@ class Limits:
     """Files in an archive or folder, pages of a PDF."""
     listing_bytes: int = 8 << 20
     """Table of contents of a zip."""
-    page_bytes: int = 256 << 20
+    page_bytes: int = LARGEST_PAGE
     """One page, unpacked."""
     total_bytes: int = 16 << 30
     """All entries, unpacked."""
@@ -34,6 +38,10 @@ class Limits:
     """Unpacked bytes below which no ratio is suspicious: blank pages shrink a thousandfold."""
     pixels: int = 100_000_000
     """One page, width × height."""
+    seconds: int = 900
+    """Waiting for the program that unpacks what Python cannot; a large solid archive takes minutes."""
+    drawn_pixels: int = 4_000_000
+    """A page that we draw (PDF), about."""
 
 
 DEFAULT_LIMITS = Limits()
@@ -44,7 +52,8 @@ class RawPage:
     """One page as its container holds it: bytes, or the reason why there are none.
 
     `number` counts from 0 in reading order, `name` is safe to show. `size` is set when the bytes were drawn by us in
-    that width and height, so that nobody needs to check them by decoding again.
+    that width and height, so that nobody needs to check them by decoding again; `small` is such a page in luminance,
+    about an eighth of its size.
     """
 
     number: int
@@ -52,6 +61,7 @@ class RawPage:
     data: bytes | None
     error: str | None = None
     size: tuple[int, int] | None = None
+    small: "Image | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,8 @@ class Container(ABC):
     media_type: ClassVar[str]
     name: str
     """What the user calls the file; every error text carries it."""
+    solid: bool = False
+    """Whether a page costs the unpacking of all before it: then several readers have no use."""
 
     @abstractmethod
     def __len__(self) -> int:

@@ -2,27 +2,40 @@
 
 import codecs
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from shared.domain.signatures import HEAD, kind_of
 from shared.errors import Reject
-from shared.files.archives import ZipArchive
+from shared.files.acbf_book import AcbfBook
+from shared.files.archives import ZipArchive, ZipEntries
 from shared.files.containers import DEFAULT_LIMITS, Container, Limits
+from shared.files.epub import EpubBook
 from shared.files.folders import ImageFolder
 from shared.files.images import sniff_image
+from shared.files.packed_archives import RarArchive, SevenZipArchive, TarArchive
+from shared.files.seven_zip import PACKED_TARS
 
-HEAD = 1024
-# A PDF may begin after up to a kilobyte of other bytes; every other signature stands at a fixed place.
-ZIP_SIGNS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
-NOT_YET = (
-    (0, b"Rar!\x1a\x07", "a RAR archive (CBR)"),
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive (CB7)"),
-    (257, b"ustar", "a tar archive (CBT)"),
-    (0, b"\x1f\x8b", "a gzip file"),
-    (0, b"BZh", "a bzip2 file"),
-    (0, b"\xfd7zXZ\x00", "an xz file"),
+OTHER_KINDS = (
     (0, b"AT&TFORM", "a DjVu document"),
     (60, b"BOOKMOBI", "a Kindle book"),
+    (0, b"ITOLITLS", "a Microsoft Reader book"),
+    (0, b"ITSF", "a Windows help file"),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old office document"),
+    (0, b"{\\rtf", "a text document (RTF)"),
+    (7, b"**ACE**", "an ACE archive"),
+    (2, b"-lh", "an LZH archive"),
+    (0, b"MZ", "a Windows program"),
 )
+
+
+def _open_zip(path: Path, *, name: str, limits: Limits) -> Container:
+    opened = ZipEntries(path, name=name, limits=limits)
+    try:
+        return EpubBook(opened) if opened.is_book() else ZipArchive(opened)
+    except Reject:
+        opened.close()
+        raise
 
 
 def _open_pdf(path: Path, *, name: str, limits: Limits) -> Container:
@@ -31,14 +44,24 @@ def _open_pdf(path: Path, *, name: str, limits: Limits) -> Container:
     return PdfDocument(path, name=name, limits=limits)
 
 
-OPENERS: dict[str, Callable[..., Container]] = {"folder": ImageFolder, "zip": ZipArchive, "pdf": _open_pdf}
+OPENERS: dict[str, Callable[..., Container]] = {
+    "folder": ImageFolder,
+    "zip": _open_zip,
+    "pdf": _open_pdf,
+    "acbf": AcbfBook,
+    "rar": partial(RarArchive, kind="rar"),
+    "rar5": partial(RarArchive, kind="rar5"),
+    "7z": partial(SevenZipArchive, kind="7z"),
+    "tar": partial(TarArchive, kind="tar"),
+    **{kind: partial(TarArchive, kind=kind) for kind in PACKED_TARS},
+}
 
 
 def open_container(path: Path, *, name: str, limits: Limits = DEFAULT_LIMITS) -> Container:
     """Open a comic for reading, fast: no page is decoded.
 
-    `name` is what the user calls the file. Raises `Reject` (not a comic, protected, damaged) or `TooLarge`, each with
-    a text that names the file and says what to do.
+    `name` is what the user calls the file. Raises `Reject` (not a comic, protected, damaged, not readable by us) or
+    `TooLarge`, each with a text that names the file and says what to do; `OSError` when the system denies the file.
     """
     if path.is_dir():
         kind = "folder"
@@ -52,13 +75,12 @@ def sniff(head: bytes, *, name: str) -> str:
     """The key of `OPENERS` for a file that begins with `head` (1024 bytes); `Reject` says what it is instead."""
     if not head:
         raise Reject(f"{name} is empty (0 bytes). The copy or download failed; get the file again.")
-    if head.startswith(ZIP_SIGNS):
-        return "zip"
-    if b"%PDF-" in head:
-        return "pdf"
-    for offset, sign, kind in NOT_YET:
+    found = kind_of(head)
+    if found is not None:
+        return found
+    for offset, sign, kind in OTHER_KINDS:
         if head.startswith(sign, offset):
-            raise Reject(f"{name} is {kind}, which is not supported yet. Convert it to CBZ, PDF or a folder of images.")
+            raise Reject(f"{name} is {kind}, which is not supported. Convert it to CBZ, PDF or a folder of images.")
     if sniff_image(head) is not None:
         raise Reject(f"{name} is a single image. Put the pages of a comic into one folder or CBZ and add that.")
     if _is_text(head):

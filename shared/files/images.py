@@ -30,6 +30,13 @@ FAULTS = (
     RuntimeError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
 ORIENTATION = 0x0112
+# How a page of an EXIF orientation is turned upright.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+SMALL_SIDE = 64  # a page is looked at with no fewer pixels on its short side
 SIGNS = (
     (0, b"\xff\xd8\xff", "image/jpeg"),
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -64,6 +71,7 @@ DECODERS: dict[str, Callable[[BytesIO], ImageFile]] = {
     "image/jp2": Jpeg2KImageFile,
 }
 VERBATIM = frozenset({"image/jpeg", "image/png", "image/webp"})
+Look = Callable[[Image.Image], object]
 PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
 TO_PNG_MODE = {"CMYK": "RGB", "YCbCr": "RGB", "LAB": "RGB", "HSV": "RGB", "RGBX": "RGB", "PA": "RGBA", "RGBa": "RGBA"}
 
@@ -73,7 +81,8 @@ class PageImage:
     """A page that browsers can show: JPEG, PNG or WebP, verbatim unless it came in another format.
 
     `width` and `height` are pixels as displayed, `orientation` is the EXIF value 1 to 8 that was applied to them (the
-    bytes themselves are not turned). `sha256` is of `data`, in hexadecimal.
+    bytes themselves are not turned). `sha256` is of `data`, in hexadecimal. `frames` are the pictures of an animation,
+    of which the first is the page.
     """
 
     data: bytes
@@ -82,6 +91,7 @@ class PageImage:
     height: int
     orientation: int
     sha256: str
+    frames: int = 1
 
 
 def sniff_image(head: bytes) -> str | None:
@@ -92,25 +102,32 @@ def sniff_image(head: bytes) -> str | None:
     return None
 
 
-def examine(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> PageImage:
+def examine(data: bytes, *, limits: Limits = DEFAULT_LIMITS, look: Look | None = None) -> PageImage:
     """Check a page by really decoding it, once (a JPEG at an eighth of its size), and measure it.
 
-    Raises `Unreadable` with the reason: empty, no image, over the pixel limit, cut off, damaged, not supported.
+    `look` is shown what this came to: the page as displayed, in luminance and at about an eighth of its size (a small
+    page at more). Raises `Unreadable` with the reason: empty, no image, over the pixel limit, cut off, damaged, not
+    supported.
     """
     media_type, image = _header(data, pixels=limits.pixels)
-    orientation = _orientation(image)
+    orientation, shrink = _orientation(image), _shrink(image.size)
     width, height = image.size if orientation < 5 else image.size[::-1]
-    # Luminance at an eighth of the size: every byte is still entropy-decoded, so a cut is found.
-    image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
     try:
+        frames = int(getattr(image, "n_frames", 1))
+        # Luminance at an eighth of the size: every byte is still entropy-decoded, so a cut is found.
+        image.draft("L", (max(1, image.width // shrink), max(1, image.height // shrink)))
         image.load()
+        turned = 1 if media_type == "image/tiff" else orientation  # Pillow has turned a TIFF itself
+        small = _small(image, shrink=shrink, orientation=turned) if look is not None else None
     except FAULTS as error:
         raise Unreadable(_fault(error, media_type)) from error
+    if look is not None and small is not None:
+        look(small)
     if media_type not in VERBATIM:
         upright = _upright(image, media_type)
         data, media_type, orientation = _png(upright, media_type), "image/png", 1
         width, height = upright.size
-    return PageImage(data, media_type, width, height, orientation, sha256(data).hexdigest())
+    return PageImage(data, media_type, width, height, orientation, sha256(data).hexdigest(), frames)
 
 
 def drawn(data: bytes, *, size: tuple[int, int]) -> PageImage:
@@ -158,6 +175,28 @@ def _orientation(image: ImageFile) -> int:
     except FAULTS:
         return 1  # broken metadata turns nothing; the picture itself is judged by decoding it
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _shrink(size: tuple[int, int]) -> int:
+    """By how much a page of this size is made smaller to be looked at."""
+    return next((shrink for shrink in (8, 4, 2) if min(size) >= shrink * SMALL_SIDE), 1)
+
+
+def _small(image: Image.Image, *, shrink: int, orientation: int) -> Image.Image:
+    """A decoded page in luminance, small and upright; transparent parts are white."""
+    small = image
+    if not isinstance(image, JpegImageFile):  # all others are decoded whole
+        if image.mode in ("1", "P", "PA"):
+            small = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "L")
+        elif image.mode.startswith("I"):
+            small = image.convert("I").point(lambda tone: tone / 256, "L")
+        small = small.reduce(shrink)
+    if small.mode in ("RGBA", "LA", "RGBa", "La"):
+        layer = small.convert("RGBA")
+        small = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    if small.mode != "L":
+        small = small.convert("L")
+    return small.transpose(TURNS[orientation]) if orientation in TURNS else small
 
 
 def _fault(error: BaseException, media_type: str) -> str:

@@ -1,7 +1,8 @@
 """PDF through MuPDF: a page that is one full-page JPEG keeps its bytes, every other page is drawn.
 
-Drawn pages have about four million pixels (a letter page 1760 × 2270, which the smallest lettering survives), at
-least 1000 on the short side; as PNG, unless the page shows pictures that were lossy already: then as JPEG.
+Drawn pages have about as many pixels as the limits say (of four million a letter page has 1760 × 2270, which the
+smallest lettering survives), at least 1000 on the short side; as PNG, unless the page shows pictures that were lossy
+already: then as JPEG. Scripts in a PDF are never run: MuPDF is not asked to.
 MuPDF is not safe in threads, not even with a document for each: every call holds one lock of the process.
 """
 
@@ -18,13 +19,14 @@ from PIL import Image
 from shared.errors import Reject, TooLarge
 from shared.files.containers import Container, Limits, RawPage, Unreadable
 from shared.files.images import upright_size
+from shared.files.png import png
 from shared.files.scans import sole_image
 
 FAULTS = (pymupdf.mupdf.FzErrorBase, RuntimeError, ValueError, TypeError, IndexError, OverflowError)
-DRAWN_PIXELS = 4_000_000
 SHORT_SIDE = 1000
 LONG_SIDE = 16_000
 JPEG_QUALITY = 92
+SMALL = 8  # by which a drawn page is made smaller to be looked at
 LOSSY = ("DCTDecode", "JPXDecode")
 # Keys that change nothing about what a JPEG shows; any other (mask, decode array, optional content …) may.
 PLAIN_KEYS = frozenset(
@@ -66,23 +68,25 @@ class PdfDocument(Container):
     def pages(self, *, start: int = 0, stop: int | None = None) -> Iterator[RawPage]:
         """Every page, verbatim or drawn; one that cannot be drawn whole is a page with a reason."""
         for number in range(self._count)[start:stop]:
-            shown = f"page {number + 1}"
             try:
                 with _mupdf:
-                    data, size = self._read(number)
+                    page = self._read(number)
             except Unreadable as error:
-                yield RawPage(number, shown, None, str(error))
-            except FAULTS:
-                yield RawPage(number, shown, None, "is damaged and cannot be drawn; get a complete copy of the comic")
-            else:
-                yield RawPage(number, shown, data, size=size)
+                page = RawPage(number, _name(number), None, str(error))
+            except FAULTS as error:
+                if "alloc" in str(error):  # how MuPDF says that there is no more memory
+                    raise MemoryError from error
+                page = RawPage(
+                    number, _name(number), None, "is damaged and cannot be drawn; get a complete copy of the comic"
+                )
+            yield page
 
     def close(self) -> None:
         """Let go of the file."""
         with _mupdf:
             self._document.close()
 
-    def _read(self, number: int) -> tuple[bytes, tuple[int, int] | None]:
+    def _read(self, number: int) -> RawPage:
         page = self._document.load_page(number)
         images = page.get_images(full=True)
         for image in images:
@@ -93,8 +97,9 @@ class PdfDocument(Container):
                 )
         verbatim = self._verbatim(page, images)
         if verbatim is not None:
-            return verbatim, None
-        return _draw(page, lossy=any(image[8] in LOSSY for image in images))
+            return RawPage(number, _name(number), verbatim)
+        drawn = _pixels(page, wanted=self._limits.drawn_pixels)
+        return _drawn(number, drawn, lossy=any(image[8] in LOSSY for image in images))
 
     def _verbatim(self, page: Any, images: list[Any]) -> bytes | None:
         """The JPEG that is all of this page; None for any other page."""
@@ -145,22 +150,31 @@ def _tail(path: Path) -> bytes:
         return file.read()
 
 
-def _draw(page: Any, *, lossy: bool) -> tuple[bytes, tuple[int, int]]:
+def _name(number: int) -> str:
+    return f"page {number + 1}"
+
+
+def _pixels(page: Any, *, wanted: int) -> Any:
+    """A page as MuPDF's RGB pixels, about `wanted` of them."""
     width, height = page.rect.width, page.rect.height
     if not (math.isfinite(width * height) and width > 0 and height > 0):
         raise Unreadable("has no area; get a complete copy of the comic")
-    scale = max(math.sqrt(DRAWN_PIXELS / (width * height)), SHORT_SIDE / min(width, height))
+    scale = max(math.sqrt(wanted / (width * height)), SHORT_SIDE / min(width, height))
     scale = min(scale, LONG_SIDE / max(width, height))
     pymupdf.TOOLS.reset_mupdf_warnings()
     pixels = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csRGB, alpha=False)
     murmured = pymupdf.TOOLS.mupdf_warnings()
     if any(sign in murmured for sign in DAMAGE):
         raise Unreadable("holds a damaged picture and cannot be drawn whole; get a complete copy of the comic")
+    return pixels
+
+
+def _drawn(number: int, pixels: Any, *, lossy: bool) -> RawPage:
     size = (int(pixels.width), int(pixels.height))
+    picture = Image.frombuffer("RGB", size, pixels.samples_mv, "raw", "RGB", 0, 1)
+    small = picture.reduce(SMALL).convert("L")
+    if not lossy:
+        return RawPage(number, _name(number), png(pixels.samples_mv, width=size[0], height=size[1]), None, size, small)
     out = BytesIO()
-    drawn = Image.frombytes("RGB", size, pixels.samples)
-    if lossy:
-        drawn.save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-    else:
-        drawn.save(out, "PNG", compress_level=3)
-    return out.getvalue(), size
+    picture.save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return RawPage(number, _name(number), out.getvalue(), None, size, small)

@@ -143,6 +143,18 @@ def epub() -> bytes:
     return zipped({"mimetype": b"application/epub+zip", "OPS/cover.jpg": picture()})
 
 
+def protected_epub(algorithm: str = "http://www.w3.org/2001/04/xmlenc#aes256-cbc") -> bytes:
+    """An EPUB that says that its picture is encrypted by this method."""
+    method = f"<EncryptedData><EncryptionMethod Algorithm='{algorithm}'/></EncryptedData>"
+    return zipped(
+        {
+            "mimetype": b"application/epub+zip",
+            "META-INF/encryption.xml": f"<encryption>{method}</encryption>".encode(),
+            "OPS/cover.jpg": picture(),
+        }
+    )
+
+
 # File name -> bytes of a file that must be refused as a whole, with an error that names it.
 REFUSED: dict[str, Callable[[], bytes]] = {
     "nothing.cbz": lambda: b"",
@@ -159,10 +171,12 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "nothing inside.cbz": lambda: zipped({}),
     "nested.zip": lambda: zipped({"inner.cbz": comic(), "more.rar": b"Rar!\x1a\x07\x00"}),
     "office.cbz": lambda: zipped({"[Content_Types].xml": b"<Types/>", "word/media/image1.png": picture(kind="PNG")}),
-    "book.epub": epub,
+    "protected.epub": protected_epub,
     "really a rar.cbz": lambda: b"Rar!\x1a\x07\x01\x00" + bytes(200),
     "really 7z.cbz": lambda: b"7z\xbc\xaf\x27\x1c" + bytes(200),
     "tape.cbt": lambda: bytes(257) + b"ustar\x0000" + bytes(500),
+    "novel.mobi": lambda: bytes(60) + b"BOOKMOBI" + bytes(500),
+    "half a document.acbf": lambda: b"<?xml version='1.0'?><ACBF><body><page>",
     "single.jpg": picture,
     "no pages.pdf": empty_pdf,
     "locked.pdf": lambda: pdf(password="secret"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from services.ingestion.pages import Page, read_pages, require_readable
+from services.ingestion.pages import require_readable
 from shared.errors import Reject, TooLarge
 from shared.files.archives import ZipArchive
 from shared.files.containers import Limits, RawPage
@@ -16,6 +16,7 @@ from shared.files.folders import ImageFolder
 from shared.files.formats import open_container
 from tests.equipment import hostile_files as hostile
 from tests.equipment.hostile_files import REFUSED, UNREADABLE, comic, picture, zipped
+from tests.equipment.reading import read_pages
 
 
 def kept(tmp_path: Path, data: bytes) -> Path:
@@ -84,10 +85,12 @@ def test_a_bad_file_is_refused_by_name(tmp_path: Path, name: str) -> None:
         ("locked.cbz", "password"),
         ("nested.zip", "archives"),
         ("office.cbz", "office document"),
-        ("book.epub", "EPUB, which is not supported yet"),
-        ("really a rar.cbz", "RAR archive .* not supported yet"),
-        ("really 7z.cbz", "7-Zip archive .* not supported yet"),
-        ("tape.cbt", "tar archive .* not supported yet"),
+        ("protected.epub", "protected against copying"),
+        ("really a rar.cbz", "damaged"),
+        ("really 7z.cbz", "damaged"),
+        ("tape.cbt", "damaged"),
+        ("novel.mobi", "Kindle book, which is not supported"),
+        ("half a document.acbf", "cut-off ACBF document"),
         ("single.jpg", "single image"),
         ("no pages.pdf", "without pages"),
         ("locked.pdf", "password"),
@@ -104,9 +107,7 @@ def test_a_comic_without_one_readable_page_is_refused(tmp_path: Path, name: str)
     with open_container(kept(tmp_path, UNREADABLE[name]()), name=name) as container:
         with pytest.raises(Reject, match=name) as verdict:
             require_readable(container)
-        seen: list[Page] = []
-        with pytest.raises(Reject, match=name):
-            seen.extend(read_pages(container))
+        assert all(page.image is None and page.error for page in read_pages(container))
     assert str(verdict.value).startswith(f"{name}: ")
     assert "p1" in str(verdict.value)
 
@@ -122,24 +123,13 @@ def test_one_bad_page_is_a_page_with_a_reason_and_harms_no_other(tmp_path: Path)
     }
     with open_container(kept(tmp_path, zipped(entries)), name="comic.cbz") as container:
         require_readable(container)
-        pages = list(read_pages(container))
+        pages = read_pages(container)
     assert [page.number for page in pages] == list(range(6))
     assert [page.image is not None for page in pages] == [True, False, False, False, False, True]
     for page in pages[1:5]:
         assert page.error is not None
         assert page.error.startswith(f"{page.name} is ")
     assert pages[0].error is None
-
-
-def test_pages_keep_their_order_on_any_number_of_threads(tmp_path: Path) -> None:
-    # A slow page first: without ordering the quick ones would overtake it.
-    entries = {"p0.png": picture(1500, 1500, kind="PNG")} | {f"p{n}.jpg": picture(seed=n) for n in range(1, 12)}
-    path = kept(tmp_path, zipped(entries))
-    for threads in (1, 2, 5):
-        with open_container(path, name="comic.cbz") as container:
-            pages = list(read_pages(container, threads=threads))
-        assert [page.name for page in pages] == list(entries)
-        assert [page.image.data for page in pages if page.image] == list(entries.values())
 
 
 def test_a_bomb_behind_a_lying_header_never_unpacks(tmp_path: Path) -> None:
@@ -196,10 +186,9 @@ def test_a_folder_is_read_like_an_archive(tmp_path: Path) -> None:
     (tmp_path / "sub.jpg").mkdir()
     with open_container(tmp_path, name="my comic") as folder:
         assert isinstance(folder, ImageFolder)
-        pages = list(read_pages(folder))
-    assert [page.name for page in pages] == ["p2.jpg", "p3.jpg", "p10.jpg"]
-    assert pages[1].error == "p3.jpg is a link or a device, not a picture"
-    assert pages[2].image is not None
+        pages = read_pages(folder)
+    assert [page.name for page in pages] == ["p2.jpg", "p10.jpg"], "as it is packed when it is sent"
+    assert pages[1].image is not None
 
 
 def test_an_empty_folder_is_refused_by_name(tmp_path: Path) -> None:
@@ -216,24 +205,45 @@ def test_a_refused_file_is_not_held_open(tmp_path: Path) -> None:
     assert not held
 
 
-def test_archives_of_the_wild_open_or_say_why(samples: Path) -> None:
-    verdicts = {}
-    for path in sorted((samples / "archive-fixtures" / "archives").iterdir()):
-        try:
-            with open_container(path, name=path.name) as container:
-                pages = list(read_pages(container))
-            verdicts[path.name] = f"{path.name}: {len(pages)} page"
-        except Reject as error:
-            verdicts[path.name] = str(error)
-    assert len(verdicts) == 17
-    for name, verdict in verdicts.items():
-        assert verdict.startswith(name)
-        if name == "zip-encrypted.zip":
-            assert "password" in verdict
-        elif name == "epub3.epub" or not name.startswith("zip"):
-            assert "not supported yet" in verdict
-        else:
-            assert verdict.endswith(": 1 page")
+# What the fixtures must yield, by file: sizes of the pages in reading order, or what the refusal says.
+WILD: dict[str, list[int] | str] = {
+    "7zip-encrypted.7z": "password",
+    "7zip.7z": [3108],
+    "epub3.epub": [1638, 2593],
+    "rar4-encrypted.rar": "password",
+    "rar4-solid.rar": [3108] * 3,
+    "rar4.rar": [3108] * 3,
+    "rar5-encrypted.rar": "password",
+    "rar5-solid.rar": [3108] * 3,
+    "rar5.rar": [3108],
+    "zip-as-epub.epub": [3108],
+    "zip-bzip2.zip": [3108],
+    "zip-copy.zip": [3108],
+    "zip-deflate64.zip": [3108],
+    "zip-encrypted.zip": "password",
+    "zip-lzma.zip": [3108],
+    "zip-ppmd.zip": [3108],
+    "zip.zip": [3108],
+}
+
+
+@pytest.mark.parametrize("name", WILD)
+def test_an_archive_of_the_wild_yields_its_pages_or_says_why(samples: Path, name: str) -> None:
+    path, expected = samples / "archive-fixtures" / "archives" / name, WILD[name]
+    if isinstance(expected, str):
+        with pytest.raises(Reject, match=f"^{name} .*{expected}"):
+            open_container(path, name=name)
+        return
+    with open_container(path, name=name) as container:
+        pages = read_pages(container)
+    assert [len(page.image.data) for page in pages if page.image] == expected
+    assert [page.image.width for page in pages if page.image and len(page.image.data) == 3108] == [48] * expected.count(
+        3108
+    )
+
+
+def test_every_archive_of_the_wild_is_tried(samples: Path) -> None:
+    assert {path.name for path in (samples / "archive-fixtures" / "archives").iterdir()} == set(WILD)
 
 
 def test_a_real_comic_comes_through_byte_for_byte(samples: Path, tmp_path: Path) -> None:
@@ -241,7 +251,7 @@ def test_a_real_comic_comes_through_byte_for_byte(samples: Path, tmp_path: Path)
     path = kept(tmp_path, zipped({file.name: file.read_bytes() for file in reversed(files)}))
     with open_container(path, name="ep17.cbz") as container:
         assert isinstance(container, ZipArchive)
-        pages = list(read_pages(container))
+        pages = read_pages(container)
     assert [page.name for page in pages] == [file.name for file in files]
     for page, file in zip(pages, files, strict=True):
         assert page.image is not None

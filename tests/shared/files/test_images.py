@@ -4,6 +4,7 @@ import io
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
@@ -90,6 +91,108 @@ def test_a_picture_cut_at_any_tenth_is_never_whole(kind: str, tenth: int) -> Non
     data = picture(200, 160, kind=kind)
     with pytest.raises(Unreadable):
         examine(data[: len(data) * tenth // 10])
+
+
+def saved(kind: str, mode: str = "RGB", **options: object) -> bytes:
+    out = io.BytesIO()
+    Image.open(io.BytesIO(picture(320, 240))).convert(mode).save(out, kind, **options)
+    return out.getvalue()
+
+
+def sixteen_bits(kind: str) -> bytes:
+    steps = np.linspace(0, 65_535, 320 * 240).reshape(240, 320).astype(np.uint16)
+    out = io.BytesIO()
+    Image.fromarray(steps).save(out, kind)
+    return out.getvalue()
+
+
+def animated(kind: str) -> bytes:
+    frames = [Image.open(io.BytesIO(picture(320, 240, seed=seed))).convert("RGB") for seed in (0, 90, 180)]
+    out = io.BytesIO()
+    frames[0].save(out, kind, save_all=True, append_images=frames[1:], duration=90)
+    return out.getvalue()
+
+
+UNUSUAL = {
+    "progressive JPEG": lambda: saved("JPEG", progressive=True, quality=95),
+    "CMYK JPEG": lambda: saved("JPEG", "CMYK"),
+    "progressive CMYK JPEG": lambda: saved("JPEG", "CMYK", progressive=True),
+    "grey JPEG": lambda: saved("JPEG", "L"),
+    "restarting JPEG": lambda: saved("JPEG", restart_marker_rows=1),
+    "palette PNG": lambda: saved("PNG", "P"),
+    "see-through palette PNG": lambda: saved("PNG", "P", transparency=0),
+    "one-bit PNG": lambda: saved("PNG", "1"),
+    "see-through PNG": lambda: saved("PNG", "RGBA"),
+    "grey see-through PNG": lambda: saved("PNG", "LA"),
+    "16-bit PNG": lambda: sixteen_bits("PNG"),
+    "lossless WebP": lambda: saved("WEBP", lossless=True),
+    "see-through WebP": lambda: saved("WEBP", "RGBA"),
+    "animated PNG": lambda: animated("PNG"),
+    "animated WebP": lambda: animated("WEBP"),
+    "animated GIF": lambda: animated("GIF"),
+    "animated AVIF": lambda: animated("AVIF"),
+    "CMYK TIFF": lambda: saved("TIFF", "CMYK"),
+    "16-bit TIFF": lambda: sixteen_bits("TIFF"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_unusual_pictures_are_read(name: str) -> None:
+    data = UNUSUAL[name]()
+    seen: list[Image.Image] = []
+    page = examine(data, look=seen.append)
+    assert (page.width, page.height) == (320, 240)
+    assert page.frames == (3 if "animated" in name else 1)
+    assert [(small.mode, small.size) for small in seen] == [("L", (160, 120))]
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_unusual_pictures_cut_at_any_tenth_are_whole_or_refused(name: str) -> None:
+    data = UNUSUAL[name]()
+    whole: list[Image.Image] = []
+    examine(data, look=whole.append)
+    for tenth in range(1, 10):
+        cut: list[Image.Image] = []
+        try:
+            page = examine(data[: len(data) * tenth // 10], look=cut.append)
+        except Unreadable:
+            continue
+        # Of an animation the first picture is the page, and that may be there while the others are not.
+        assert "animated" in name
+        assert (page.width, page.height) == (320, 240)
+        assert cut[0].tobytes() == whole[0].tobytes()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_page_is_looked_at_upright(orientation: int, kind: str) -> None:
+    source = Image.new("L", (640, 512), 255)
+    source.paste(0, (0, 0, 320, 256))  # a dark corner tells how it is turned
+    out = io.BytesIO()
+    exif = source.getexif()
+    exif[0x0112] = orientation
+    source.convert("RGB").save(out, kind, exif=exif)
+    seen: list[Image.Image] = []
+    examine(out.getvalue(), look=seen.append)
+    shown = ImageOps.exif_transpose(Image.open(io.BytesIO(out.getvalue()))).convert("L").reduce(8)
+    assert seen[0].size == shown.size
+    assert np.abs(np.asarray(seen[0], np.int16) - np.asarray(shown, np.int16)).mean() < 3
+
+
+def test_transparent_parts_are_white_to_the_eye() -> None:
+    out = io.BytesIO()
+    Image.new("RGBA", (600, 800), (0, 0, 0, 0)).save(out, "PNG")
+    seen: list[Image.Image] = []
+    examine(out.getvalue(), look=seen.append)
+    assert seen[0].getextrema() == (255, 255)
+
+
+@pytest.mark.parametrize(("width", "height", "shrink"), [(2000, 3000, 8), (512, 700, 8), (300, 900, 4), (90, 60, 1)])
+def test_a_small_page_is_looked_at_larger(width: int, height: int, shrink: int) -> None:
+    for kind in ("JPEG", "PNG"):
+        seen: list[Image.Image] = []
+        examine(picture(width, height, kind=kind), look=seen.append)
+        assert seen[0].size == (-(-width // shrink), -(-height // shrink))
 
 
 @pytest.mark.parametrize("lost", [1, 2, 10, 200])

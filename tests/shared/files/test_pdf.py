@@ -12,14 +12,16 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.ingestion.pages import Page, read_pages
-from shared.errors import TooLarge
+from services.ingestion.pages import Page
+from shared.errors import Reject, TooLarge
 from shared.files import pdf
 from shared.files.containers import Limits
 from shared.files.formats import open_container
+from shared.files.png import png
 from shared.files.scans import sole_image
 from tests.equipment import hostile_files as hostile
 from tests.equipment.hostile_files import picture, turned
+from tests.equipment.reading import read_pages
 
 JPEG = picture(400, 560)
 
@@ -35,7 +37,7 @@ def pages_of(document: pymupdf.Document | bytes, tmp_path: Path, *, limits: Limi
     path = tmp_path / "stored"
     path.write_bytes(document if isinstance(document, bytes) else document.tobytes())
     with open_container(path, name="comic.pdf", limits=limits or Limits()) as container:
-        return list(read_pages(container, limits=limits or Limits()))
+        return read_pages(container, limits=limits or Limits())
 
 
 def pixels(data: bytes) -> NDArray[np.int16]:
@@ -198,7 +200,7 @@ def test_a_pdf_of_too_many_pages_is_refused(tmp_path: Path) -> None:
 def test_mupdf_is_never_in_two_threads_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inside: list[int] = []
     overlaps: list[int] = []
-    draw, data = pdf._draw, hostile.pdf(2)
+    draw, data = pdf._pixels, hostile.pdf(2)
 
     def watched(*arguments: Any, **options: Any) -> Any:
         overlaps.append(len(inside))
@@ -207,7 +209,7 @@ def test_mupdf_is_never_in_two_threads_at_once(tmp_path: Path, monkeypatch: pyte
         inside.pop()
         return draw(*arguments, **options)
 
-    monkeypatch.setattr(pdf, "_draw", watched)
+    monkeypatch.setattr(pdf, "_pixels", watched)
     for name in "abcd":
         (tmp_path / name).mkdir()
     with ThreadPoolExecutor(4) as pool:
@@ -248,3 +250,127 @@ def test_real_pages_survive_a_pdf_byte_for_byte(samples: Path, tmp_path: Path) -
         page.insert_image(page.rect, filename=str(file))
     pages = pages_of(document, tmp_path)
     assert [page.image.data for page in pages if page.image] == [file.read_bytes() for file in files]
+
+
+def drawn_document() -> bytes:
+    document = pymupdf.open()
+    document.new_page(width=200, height=280).insert_text((50, 50), "a page")
+    return bytes(document.tobytes())
+
+
+def test_scripts_of_a_pdf_are_never_run(tmp_path: Path) -> None:
+    document = pymupdf.open(stream=drawn_document(), filetype="pdf")
+    endless = document.get_new_xref()
+    document.update_object(endless, "<</S/JavaScript/JS(while \\(true\\) { app.alert\\('run'\\); })>>")
+    document.xref_set_key(document.pdf_catalog(), "OpenAction", f"{endless} 0 R")
+    document.xref_set_key(document.pdf_catalog(), "Names", f"<</JavaScript<</Names[(a){endless} 0 R]>>>>")
+    document.xref_set_key(document[0].xref, "AA", f"<</O {endless} 0 R>>")
+    assert b"while" in document.tobytes()
+    (page,) = pages_of(document.tobytes(), tmp_path)
+    (plain,) = pages_of(drawn_document(), tmp_path)
+    assert page.image is not None
+    assert plain.image is not None
+    assert page.image.data == plain.image.data
+
+
+def paints_itself(document: pymupdf.Document) -> None:
+    """Two forms that draw each other, and the page draws one of them."""
+    first, second = document.get_new_xref(), document.get_new_xref()
+    for form, other in ((first, second), (second, first)):
+        document.update_object(
+            form, f"<</Type/XObject/Subtype/Form/BBox[0 0 200 280]/Resources<</XObject<</F {other} 0 R>>>>>>"
+        )
+        document.update_stream(form, b"/F Do 0 0 50 50 re f", new=True)
+    page = document[0]
+    document.xref_set_key(page.xref, "Resources", f"<</XObject<</F {first} 0 R>>>>")
+    document.update_stream(page.get_contents()[0], b"/F Do")
+
+
+def is_its_own_parent(document: pymupdf.Document) -> None:
+    root = int(document.xref_get_key(document.pdf_catalog(), "Pages")[1].split()[0])
+    document.xref_set_key(root, "Kids", f"[{root} 0 R {document[0].xref} 0 R]")
+    document.xref_set_key(root, "Count", "2")
+
+
+def holds_itself(document: pymupdf.Document) -> None:
+    contents = document[0].get_contents()[0]
+    document.xref_set_key(document[0].xref, "Contents", f"[{contents} 0 R {document[0].xref} 0 R]")
+    document.xref_set_key(contents, "Length", f"{contents} 0 R")
+
+
+def masks_itself(document: pymupdf.Document) -> None:
+    page = document[0]
+    page.insert_image((10, 10, 90, 90), stream=picture(kind="PNG"))
+    xref = page.get_images()[0][0]
+    document.xref_set_key(xref, "SMask", f"{xref} 0 R")
+
+
+@pytest.mark.parametrize(
+    "loop", [paints_itself, is_its_own_parent, holds_itself, masks_itself], ids=lambda loop: loop.__name__
+)
+def test_a_pdf_that_refers_to_itself_ends(loop: Any, tmp_path: Path) -> None:
+    document = pymupdf.open(stream=drawn_document(), filetype="pdf")
+    loop(document)
+    try:
+        pages = pages_of(document.tobytes(), tmp_path)
+    except Reject:
+        return
+    assert pages
+    assert all((page.image is None) != (page.error is None) for page in pages)
+
+
+@pytest.mark.parametrize(
+    "box", ["[0 0 1e9 1e9]", "[0 0 0 0]", "[0 0 .01 .01]", "[0 0 1e7 1]", "[9 9 1 1]", "[0 0 (a)]"]
+)
+@pytest.mark.parametrize("unit", ["1", "75000"])
+def test_a_page_of_any_stated_size_is_drawn_small_enough_or_refused(box: str, unit: str, tmp_path: Path) -> None:
+    document = pymupdf.open(stream=drawn_document(), filetype="pdf")
+    document.xref_set_key(document[0].xref, "MediaBox", box)
+    document.xref_set_key(document[0].xref, "UserUnit", unit)
+    (page,) = pages_of(document.tobytes(), tmp_path)
+    if page.image is None:
+        assert len(page.error or "") > 20
+    else:
+        assert page.image.width * page.image.height <= 21_000_000
+
+
+def test_any_of_thousands_of_pages_is_read_without_those_before_it(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    for _ in range(2000):
+        document.new_page(width=30, height=40)
+    document[1999].insert_text((5, 20), "end")
+    path = tmp_path / "comic.pdf"
+    document.save(path)
+    with open_container(path, name="comic.pdf") as container:
+        assert len(container) == 2000
+        began = time.process_time()
+        (last,) = container.pages(start=1999)
+        assert time.process_time() - began < 5  # all of them would take minutes
+    assert (last.number, last.name) == (1999, "page 2000")
+    assert last.data is not None
+
+
+@pytest.mark.parametrize("lossy", [False, True])
+def test_a_drawn_page_is_looked_at_as_it_was_drawn(lossy: bool, tmp_path: Path) -> None:
+    document = scanned() if lossy else pymupdf.open(stream=drawn_document(), filetype="pdf")
+    written_on(document)
+    path = tmp_path / "comic.pdf"
+    document.save(path)
+    with open_container(path, name="comic.pdf", limits=Limits(drawn_pixels=1_000_000)) as container:
+        (page,) = container.pages()
+    assert page.data is not None
+    assert page.size is not None
+    assert 990_000 < page.size[0] * page.size[1] < 1_200_000 or min(page.size) in (999, 1000, 1001)
+    whole = Image.open(io.BytesIO(page.data))
+    assert (whole.format, whole.size) == ("JPEG" if lossy else "PNG", page.size)
+    assert page.small is not None
+    assert page.small.mode == "L"
+    small = np.asarray(whole.convert("RGB").reduce(8).convert("L"), np.int16)
+    assert np.abs(np.asarray(page.small, np.int16) - small).max() <= (12 if lossy else 0)
+
+
+def test_our_png_is_what_any_reader_takes_it_for() -> None:
+    samples = np.random.default_rng(1).integers(0, 256, (37, 53, 3), np.uint8)
+    made = Image.open(io.BytesIO(png(memoryview(samples.tobytes()), width=53, height=37)))
+    assert (made.format, made.mode, made.size) == ("PNG", "RGB", (53, 37))
+    assert np.array_equal(np.asarray(made), samples)
