@@ -12,6 +12,16 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+# Columns by which a comic that goes is forgotten elsewhere: without an index each of its rows costs a look at all.
+TRACES = {
+    "page": ("layout_id", "ocr_id", "vlm_id"),
+    "layout": ("job_id",),
+    "extraction": ("layout_id", "job_id"),
+    "panel_text": ("ocr_id", "vlm_id", "job_id"),
+    "alignment": ("layout_id", "ocr_id", "vlm_id", "job_id"),
+    "vlm_call": ("layout_id", "job_id"),
+}
+
 
 def upgrade() -> None:
     op.create_table(
@@ -71,16 +81,33 @@ def upgrade() -> None:
     )
     op.create_index("ix_dataset_image_image_sha256", "dataset_image", ["image_sha256"], unique=False)
     op.create_table(
+        "dataset_comic",
+        sa.Column("dataset_id", sa.BigInteger(), nullable=False),
+        sa.Column("comic_sha256", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["dataset_id"], ["dataset.id"], name=op.f("fk_dataset_comic_dataset_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("dataset_id", "comic_sha256", name=op.f("pk_dataset_comic")),
+    )
+    op.create_table(
         "source_file",
         sa.Column("location", sa.Text(), nullable=False, comment="machine:absolute path"),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("mtime_ns", sa.BigInteger(), nullable=False),
         sa.Column("comic_id", sa.BigInteger(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True, comment="why it was rejected"),
+        sa.Column("reader", sa.Integer(), nullable=True, comment="version of the reader that rejected it"),
         sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column(
+            "id", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="what decisions name it by"
+        ),
+        sa.Column(
+            "aside", sa.Boolean(), server_default="false", nullable=False, comment="a known copy of a comic's file"
+        ),
         sa.CheckConstraint("(comic_id IS NULL) = (error IS NOT NULL)", name=op.f("ck_source_file_comic_or_error")),
         sa.ForeignKeyConstraint(["comic_id"], ["comic.id"], name=op.f("fk_source_file_comic_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("location", name=op.f("pk_source_file")),
+        sa.UniqueConstraint("id", name=op.f("uq_source_file_id")),
     )
     op.create_index("ix_source_file_comic_id", "source_file", ["comic_id"], unique=False)
     op.create_table(
@@ -94,7 +121,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["page_id"], ["page.id"], name=op.f("fk_page_mark_page_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("page_id", name=op.f("pk_page_mark")),
     )
-    op.create_index("ix_page_mark_bands", "page_mark", ["bands"], unique=False, postgresql_using="gin")
+    op.create_index(
+        "ix_page_mark_bands",
+        "page_mark",
+        ["bands"],
+        unique=False,
+        postgresql_using="gin",
+        postgresql_with={"fastupdate": "off"},
+    )
     op.create_table(
         "page_match",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -180,7 +214,8 @@ def upgrade() -> None:
         existing_comment="from metadata or a person; NULL: decided per page",
         existing_nullable=True,
     )
-    op.create_index("ix_comic_collection", "comic", ["collection", "source"], unique=False)
+    op.create_index("ix_comic_collection", "comic", ["collection", "source", "id"], unique=False)
+    op.create_index("ix_comic_source", "comic", ["source", "id"], unique=False)
     op.create_index("ix_comic_series", "comic", ["series", "number"], unique=False)
     op.add_column(
         "page",
@@ -197,7 +232,16 @@ def upgrade() -> None:
     op.add_column(
         "page", sa.Column("hidden", sa.Text(), nullable=True, comment="why no stage works on it; NULL: shown")
     )
+    op.add_column(
+        "page",
+        sa.Column(
+            "wanted", sa.Boolean(), server_default="false", nullable=False, comment="a person shows what was deleted"
+        ),
+    )
     op.create_index("ix_page_image_sha256", "page", ["image_sha256"], unique=False)
+    for table, columns in TRACES.items():
+        for column in columns:
+            op.create_index(f"ix_{table}_{column}", table, [column], unique=False)
     op.create_check_constraint(
         op.f("ck_comic_reference"), "comic", "(reference IS NULL) = (reference_mtime_ns IS NULL)"
     )
@@ -208,17 +252,23 @@ def upgrade() -> None:
         "label IN ('cover', 'back_cover', 'inner_cover', 'story', 'advertisement', 'text', 'other')",
     )
     op.create_check_constraint(op.f("ck_page_hidden"), "page", "hidden IN ('duplicate', 'deleted', 'person')")
+    op.create_check_constraint(op.f("ck_page_wanted"), "page", "NOT wanted OR hidden IS NULL OR hidden = 'duplicate'")
 
 
 def downgrade() -> None:
-    for name in ("hidden", "label", "shape"):
+    for table, columns in TRACES.items():
+        for column in columns:
+            op.drop_index(f"ix_{table}_{column}", table_name=table)
+    for name in ("wanted", "hidden", "label", "shape"):
         op.drop_constraint(op.f(f"ck_page_{name}"), "page")
     op.drop_constraint(op.f("ck_comic_reference"), "comic")
     op.drop_index("ix_page_image_sha256", table_name="page")
+    op.drop_column("page", "wanted")
     op.drop_column("page", "hidden")
     op.drop_column("page", "label")
     op.drop_column("page", "shape")
     op.drop_index("ix_comic_series", table_name="comic")
+    op.drop_index("ix_comic_source", table_name="comic")
     op.drop_index("ix_comic_collection", table_name="comic")
     op.alter_column(
         "comic",
@@ -249,6 +299,7 @@ def downgrade() -> None:
     op.drop_table("source_file")
     op.drop_index("ix_dataset_image_image_sha256", table_name="dataset_image")
     op.drop_table("dataset_image")
+    op.drop_table("dataset_comic")
     op.drop_table("comic_metadata")
     op.drop_index("ix_comic_match_b_id", table_name="comic_match")
     op.drop_table("comic_match")

@@ -2,19 +2,23 @@
 
 Bytes are written before the row that refers to them, and freed after it: between the two, somebody else may free what
 this one found already there. Hence whoever refers to blobs calls `claim_blobs` in the same transaction, and nobody
-deletes a blob but `free_blobs`.
+deletes a blob but `free_blobs`, whose caller has seen to it that what datasets show is recorded (`record_missing`).
 """
 
-from collections.abc import Collection
+import logging
+import time
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from shared.errors import Reject, Retry
+from shared.errors import Blocked, Reject, Retry
 from shared.settings import Settings
-from shared.store.db import rows
-from shared.store.storage import Storage, open_storage
+from shared.store.db import rows, unit_of_work
+from shared.store.storage import Held, Storage, open_storage
+
+log = logging.getLogger(__name__)
 
 
 @cache
@@ -48,11 +52,20 @@ def put_blob_file(storage: Storage, sha256: str, source: Path) -> None:
         storage.put_file(key, source)
 
 
+def put_blob_files(storage: Storage, files: Mapping[str, Path]) -> None:
+    """The same for many, by their hashes, faster than one by one."""
+    storage.put_files({blob_key(sha256): source for sha256, source in files.items()})
+
+
 def get_blob(storage: Storage, sha256: str) -> bytes:
     """The bytes; NotFound when they are not kept."""
     return storage.get(blob_key(sha256))
 
 
+SLICE = 200  # blobs freed at once; nobody can add anything meanwhile
+PATIENCE = "200ms"  # for those who refer to blobs to end; nobody can begin to meanwhile
+PAUSES = (0.0, 0.2, 0.5, 1.0)  # seconds before each try
+TIMED_OUT = "55P03"  # PostgreSQL's: the lock was not to be had in time
 _REFERENCES = 20261123  # the lock of "which blobs are referred to": shared to refer, alone to free
 
 
@@ -62,17 +75,13 @@ def claim_blobs(connection: sa.Connection, storage: Storage, hashes: Collection[
     `Retry` when one was freed meanwhile: write it again.
     """
     connection.execute(sa.text("SELECT pg_advisory_xact_lock_shared(:lock)"), {"lock": _REFERENCES})
-    if any(not storage.exists(blob_key(sha256)) for sha256 in hashes):
+    keys = {blob_key(sha256) for sha256 in hashes}
+    if keys - storage.sizes(keys).keys():
         raise Retry("Bytes that were kept already have been removed meanwhile; they are written again.", after=0.0)
 
 
-def free_blobs(connection: sa.Connection, storage: Storage, hashes: Collection[str]) -> int:
-    """Delete those of these blobs that no comic, page or dataset refers to; how many.
-
-    Call in a transaction of its own, once the rows that referred to them are gone for good; a few hundred at a time,
-    for nobody can add anything meanwhile.
-    """
-    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _REFERENCES})
+def unreferenced(connection: sa.Connection, hashes: Collection[str]) -> set[str]:
+    """Those of these blobs that no comic, page or dataset refers to."""
     found = rows(
         connection,
         "SELECT h FROM unnest(CAST(:hashes AS text[])) h WHERE NOT EXISTS (SELECT FROM comic WHERE sha256 = h) "
@@ -80,7 +89,43 @@ def free_blobs(connection: sa.Connection, storage: Storage, hashes: Collection[s
         "AND NOT EXISTS (SELECT FROM dataset_image WHERE image_sha256 = h)",
         hashes=list(hashes),
     )
-    freed = [sha256 for sha256 in (str(one["h"]) for one in found) if storage.exists(blob_key(sha256))]
-    for sha256 in freed:
-        storage.delete(blob_key(sha256))
-    return len(freed)
+    return {str(one["h"]) for one in found}
+
+
+def lock_references(connection: sa.Connection) -> None:
+    """Until the transaction ends nobody begins to refer to a blob, or finds that a page's image has gone."""
+    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _REFERENCES})
+
+
+def free_blobs(url: str, storage: Storage, hashes: Sequence[str]) -> tuple[Held, bool]:
+    """Delete those of these blobs that no comic, page or dataset refers to: how many, their bytes, and whether some had
+    to be left for another time.
+
+    Call once the rows that referred to them are gone for good.
+    """
+    count, size = 0, 0
+    for start in range(0, len(hashes), SLICE):
+        try:
+            freed = _slice_freed(url, storage, hashes[start : start + SLICE])
+        except (Retry, Blocked) as error:
+            log.warning("not everything was freed: %s", error)
+            return Held(count, size), True
+        count, size = count + freed.count, size + freed.bytes
+    return Held(count, size), False
+
+
+def _slice_freed(url: str, storage: Storage, hashes: Sequence[str]) -> Held:
+    """Whoever waits for the lock alone keeps everybody from beginning to refer: hence several short waits."""
+    for pause in PAUSES:
+        time.sleep(pause)
+        try:
+            with unit_of_work(url) as connection:
+                connection.execute(sa.text(f"SET LOCAL lock_timeout = '{PATIENCE}'"))
+                lock_references(connection)
+                sizes = storage.sizes({blob_key(sha256) for sha256 in unreferenced(connection, hashes)})
+                storage.delete_all(sizes)
+                return Held(len(sizes), sum(sizes.values()))
+        except sa.exc.OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != TIMED_OUT:
+                raise
+    raise Retry("Comics are being stored all the time; what nobody needs is freed later.")

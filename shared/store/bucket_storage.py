@@ -2,9 +2,10 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,9 +20,10 @@ from obstore.exceptions import (
 from obstore.store import MemoryStore, ObjectStore, S3Store
 
 from shared.errors import Blocked, NotFound, Reject, Retry
-from shared.store.storage import Storage, check_key
+from shared.store.storage import Entry, Held, Storage, check_key
 
 _first_process: int | None = None
+_CALLS = 16  # at once, where many keys are asked about: each waits for the bucket, not for us
 
 
 class BucketStorage(Storage):
@@ -51,6 +53,10 @@ class BucketStorage(Storage):
             obstore.put(self._store, key, source)
             return True
 
+    def put_files(self, files: Mapping[str, Path]) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(self.put_file, files.keys(), files.values()))
+
     def put_folder(self, prefix: str, files: Mapping[str, bytes]) -> bool:
         # The first name is the claim: of two writers one gets past it, and what a dead writer left stays refused.
         return all(self.put_if_absent(f"{prefix}/{name}", data) for name, data in files.items())
@@ -74,6 +80,27 @@ class BucketStorage(Storage):
         with _translated(prefix or "all"):
             for batch in obstore.list(self._store, prefix or None):
                 yield from (entry["path"] for entry in batch)
+
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        with _translated(prefix or "all"):
+            for batch in obstore.list(self._store, prefix or None):
+                now = datetime.now(UTC)
+                for entry in batch:
+                    yield Entry(entry["path"], entry["size"], (now - entry["last_modified"]).total_seconds())
+
+    def sizes(self, keys: Collection[str]) -> dict[str, int]:
+        def size(key: str) -> tuple[str, int | None]:
+            try:
+                return key, self.size(key)
+            except NotFound:
+                return key, None
+
+        with ThreadPoolExecutor(_CALLS) as pool:
+            return {key: length for key, length in pool.map(size, keys) if length is not None}
+
+    def delete_all(self, keys: Collection[str]) -> None:
+        with ThreadPoolExecutor(_CALLS) as pool:
+            list(pool.map(self.delete, keys))
 
     def delete(self, key: str) -> None:
         with _translated(key):
@@ -99,7 +126,15 @@ class BucketStorage(Storage):
         finally:
             path.unlink(missing_ok=True)
 
-    def sweep_scratch(self, *, older_than_s: float) -> int:  # noqa: ARG002 - unfinished uploads are the bucket's to expire
+    @contextmanager
+    def scratch_folder(self) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+
+    def scratch(self, *, older_than_s: float) -> Held:  # noqa: ARG002 - unfinished uploads are the bucket's to expire
+        return Held(0, 0)
+
+    def sweep_scratch(self, *, older_than_s: float) -> int:  # noqa: ARG002 - likewise
         return 0
 
 

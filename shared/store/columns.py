@@ -28,13 +28,14 @@ def owner(column: str, target: str) -> sa.Column[int]:
     return sa.Column(column, sa.BigInteger, sa.ForeignKey(target, ondelete="CASCADE"), nullable=False)
 
 
-def trace(column: str, target: str, *, cycle: str | None = None) -> sa.Column[int | None]:
+def trace(column: str, target: str, *, cycle: str | None = None, indexed: bool = False) -> sa.Column[int | None]:
     """Where something came from, or what is active; forgotten, not followed, when `target` goes.
 
-    `cycle` names the constraint where two tables point at each other.
+    `cycle` names the constraint where two tables point at each other. `indexed` where targets go with their comic:
+    for each of them PostgreSQL looks for the traces it left, in all rows if it must.
     """
     key = sa.ForeignKey(target, ondelete="SET NULL", use_alter=cycle is not None, name=cycle)
-    return sa.Column(column, sa.BigInteger, key)
+    return sa.Column(column, sa.BigInteger, key, index=indexed)
 
 
 def one_of(column: str, *values: str) -> sa.CheckConstraint:

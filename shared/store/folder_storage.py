@@ -9,14 +9,14 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 from shared.errors import Blocked, Conflict, NotFound, Reject, Retry
-from shared.store.storage import Storage, check_key
+from shared.store.storage import Entry, Held, Storage, check_key
 
 _SCRATCH = ".scratch"  # a dot name: no key reaches it and listings leave it out
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -44,11 +44,30 @@ class FolderStorage(Storage):
     def put_file(self, key: str, source: Path) -> bool:
         check_key(key)
         with _translated(key):
-            if source.parent == self._scratch:
+            if self._scratch in source.parents:
                 return self._publish(source, key, replace=False)
             with self.scratch_file() as path:
                 shutil.copyfile(source, path)
                 return self._publish(path, key, replace=False)
+
+    def put_files(self, files: Mapping[str, Path]) -> None:
+        moved: dict[str, str] = {}
+        for key, source in files.items():
+            target = os.fspath(self._path(key))
+            if self._scratch not in source.parents:
+                self.put_file(key, source)
+            elif not os.path.exists(target):
+                moved[target] = os.fspath(source)
+        folders = {os.path.dirname(target) for target in moved}
+        with _translated("several files"):
+            for source_path in moved.values():
+                _sync(source_path)
+            _make_folders(folders)
+            for target, source_path in moved.items():
+                with suppress(FileExistsError):
+                    os.link(source_path, target)
+            for folder in folders:
+                _sync(folder)
 
     def put_folder(self, prefix: str, files: Mapping[str, bytes]) -> bool:
         target, staged = self._path(prefix), self._scratch / uuid4().hex
@@ -96,14 +115,40 @@ class FolderStorage(Storage):
             base = Path(folder).relative_to(self._root)
             yield from ((base / name).as_posix() for name in files if not name.startswith("."))
 
-    def delete(self, key: str) -> None:
-        path = self._path(key)
-        with _translated(key):
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        now = time.time()
+        for key in self.list(prefix):
             try:
-                path.unlink()
-            except (FileNotFoundError, NotADirectoryError):
-                return
-            _sync(path.parent)
+                about = (self._root / key).stat()
+            except FileNotFoundError:
+                continue
+            yield Entry(key, about.st_size, now - about.st_mtime)
+
+    def sizes(self, keys: Collection[str]) -> dict[str, int]:
+        found = {}
+        for key in keys:
+            try:
+                found[key] = self.size(key)
+            except NotFound:
+                continue
+        return found
+
+    def delete(self, key: str) -> None:
+        self.delete_all([key])
+
+    def delete_all(self, keys: Collection[str]) -> None:
+        touched = set()
+        for key in keys:
+            path = self._path(key)
+            with _translated(key):
+                try:
+                    path.unlink()
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+            touched.add(path.parent)
+        if touched:
+            with ThreadPoolExecutor(min(8, len(touched))) as pool:
+                list(pool.map(_sync, touched))
 
     def delete_folder(self, prefix: str) -> None:
         folder, doomed = self._path(prefix), self._scratch / uuid4().hex
@@ -126,17 +171,39 @@ class FolderStorage(Storage):
         finally:
             path.unlink(missing_ok=True)
 
+    @contextmanager
+    def scratch_folder(self) -> Iterator[Path]:
+        folder = self._scratch / uuid4().hex
+        with _translated("what is being read"):
+            folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def scratch(self, *, older_than_s: float) -> Held:
+        sizes = []
+        for entry in self._unfinished(older_than_s):
+            files = entry.rglob("*") if entry.is_dir() else [entry]
+            with suppress(FileNotFoundError):  # its writer has finished it after all
+                sizes.append(sum(file.stat().st_size for file in files))
+        return Held(len(sizes), sum(sizes))
+
     def sweep_scratch(self, *, older_than_s: float) -> int:
         removed = 0
-        for entry in self._scratch.iterdir():
-            if entry.stat().st_mtime > time.time() - older_than_s:
-                continue
+        for entry in self._unfinished(older_than_s):
             if entry.is_dir():
                 shutil.rmtree(entry, ignore_errors=True)
             else:
                 entry.unlink(missing_ok=True)
             removed += 1
         return removed
+
+    def _unfinished(self, older_than_s: float) -> Iterator[Path]:
+        for entry in self._scratch.iterdir():
+            with suppress(FileNotFoundError):
+                if entry.stat().st_mtime <= time.time() - older_than_s:
+                    yield entry
 
     def _path(self, key: str) -> Path:
         check_key(key)
@@ -185,16 +252,24 @@ def _translated(what: str, *, reading: bool = False) -> Iterator[None]:
 
 def _make_folder(folder: Path) -> None:
     """mkdir -p whose new entries survive a power cut."""
-    missing = []
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for path in reversed(missing):
-        path.mkdir(exist_ok=True)
-        _sync(path.parent)
+    _make_folders({os.fspath(folder)})
 
 
-def _sync(path: Path) -> None:
+def _make_folders(folders: Collection[str]) -> None:
+    """The same for many, each of which may be missing with those above it."""
+    missing: set[str] = set()
+    for folder in folders:
+        while folder not in missing and not os.path.isdir(folder):
+            missing.add(folder)
+            folder = os.path.dirname(folder)
+    for path in sorted(missing):
+        with suppress(FileExistsError):
+            os.mkdir(path)
+    for parent in {os.path.dirname(path) for path in missing}:
+        _sync(parent)
+
+
+def _sync(path: str | Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

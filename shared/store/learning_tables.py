@@ -29,6 +29,14 @@ dataset_image = sa.Table(
     sa.Index("ix_dataset_image_image_sha256", "image_sha256"),
 )
 
+# Comics of ours that a frozen dataset was made of, so that it can say which have been deleted since.
+dataset_comic = sa.Table(
+    "dataset_comic",
+    metadata,
+    sa.Column("dataset_id", sa.BigInteger, sa.ForeignKey("dataset.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("comic_sha256", sa.Text, primary_key=True),
+)
+
 run = sa.Table(
     "run",
     metadata,

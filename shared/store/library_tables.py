@@ -35,7 +35,9 @@ comic = sa.Table(
     created(),
     sa.CheckConstraint("direction IN ('ltr', 'rtl')", name="direction"),
     sa.CheckConstraint("(reference IS NULL) = (reference_mtime_ns IS NULL)", name="reference"),
-    sa.Index("ix_comic_collection", "collection", "source"),
+    # With the id: a query within a collection of 20,000 comics needs nothing else of them.
+    sa.Index("ix_comic_collection", "collection", "source", "id"),
+    sa.Index("ix_comic_source", "source", "id"),
     sa.Index("ix_comic_series", "series", "number"),
 )
 
@@ -55,14 +57,16 @@ page = sa.Table(
     sa.Column("shape", sa.Text, comment="strip: to be scrolled; spread: two pages side by side; NULL: a plain page"),
     sa.Column("label", sa.Text, comment="page type that the comic's own metadata states"),
     sa.Column("hidden", sa.Text, comment="why no stage works on it; NULL: shown"),
-    trace("layout_id", "layout.id", cycle="fk_page_layout_id"),
-    trace("ocr_id", "extraction.id", cycle="fk_page_ocr_id"),
-    trace("vlm_id", "extraction.id", cycle="fk_page_vlm_id"),
+    sa.Column("wanted", sa.Boolean, nullable=False, server_default="false", comment="a person shows what was deleted"),
+    trace("layout_id", "layout.id", cycle="fk_page_layout_id", indexed=True),
+    trace("ocr_id", "extraction.id", cycle="fk_page_ocr_id", indexed=True),
+    trace("vlm_id", "extraction.id", cycle="fk_page_vlm_id", indexed=True),
     sa.UniqueConstraint("comic_id", "number"),
     one_of("state", "ok", "unreadable"),
     one_of("shape", "strip", "spread"),
     one_of("label", *PAGE_LABELS),
     one_of("hidden", "duplicate", "deleted", "person"),
+    sa.CheckConstraint("NOT wanted OR hidden IS NULL OR hidden = 'duplicate'", name="wanted"),
     sa.Index("ix_page_image_sha256", "image_sha256"),
     sa.CheckConstraint(
         "CASE state WHEN 'ok' THEN image_sha256 IS NOT NULL AND width > 0 AND height > 0 AND error IS NULL "
@@ -92,7 +96,10 @@ source_file = sa.Table(
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
     sa.Column("comic_id", sa.BigInteger, sa.ForeignKey("comic.id", ondelete="CASCADE")),
     sa.Column("error", sa.Text, comment="why it was rejected"),
+    sa.Column("reader", sa.Integer, comment="version of the reader that rejected it"),
     sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
+    sa.Column("id", sa.BigInteger, sa.Identity(), nullable=False, unique=True, comment="what decisions name it by"),
+    sa.Column("aside", sa.Boolean, nullable=False, server_default="false", comment="a known copy of a comic's file"),
     sa.CheckConstraint("(comic_id IS NULL) = (error IS NOT NULL)", name="comic_or_error"),
     sa.Index("ix_source_file_comic_id", "comic_id"),
 )
@@ -105,7 +112,8 @@ page_mark = sa.Table(
     sa.Column("phash", sa.BigInteger, nullable=False, comment="64-bit perceptual hash; the first signal"),
     sa.Column("sketch", sa.LargeBinary, nullable=False, comment="the second signal; services.ingestion.marks"),
     sa.Column("bands", sa.ARRAY(sa.Integer), nullable=False, comment="parts of the hash by which candidates are found"),
-    sa.Index("ix_page_mark_bands", "bands", postgresql_using="gin"),
+    # At once, without a list of pending entries that every look would read through.
+    sa.Index("ix_page_mark_bands", "bands", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
 )
 
 

@@ -7,14 +7,32 @@ the place and file names equal keys on every system. Every write is all or nothi
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from shared.errors import NotFound, Reject
 
 _PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+
+
+class Entry(NamedTuple):
+    """What a listing says of a key: bytes, and seconds since it was written."""
+
+    key: str
+    size: int
+    age: float
+
+
+@dataclass(frozen=True)
+class Held:
+    """Things and their bytes together."""
+
+    count: int
+    bytes: int
 
 
 class Storage(ABC):
@@ -38,8 +56,13 @@ class Storage(ABC):
     def put_file(self, key: str, source: Path) -> bool:
         """Keep the contents of a local file under `key` unless something is there; whether it was written.
 
-        A file from `scratch_file` is moved, any other is copied and left alone. Memory use does not grow with the size.
+        A file from `scratch_file` or in a `scratch_folder` is moved, any other is copied and left alone. Memory use
+        does not grow with the size.
         """
+
+    @abstractmethod
+    def put_files(self, files: Mapping[str, Path]) -> None:
+        """`put_file` for many keys, faster than one by one. When it raises, some of them may be kept."""
 
     @abstractmethod
     def put_folder(self, prefix: str, files: Mapping[str, bytes]) -> bool:
@@ -66,6 +89,18 @@ class Storage(ABC):
         """Every key below the folder `prefix` ("" for all), in no promised order."""
 
     @abstractmethod
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        """The same with sizes and ages; what goes meanwhile may be missing."""
+
+    @abstractmethod
+    def sizes(self, keys: Collection[str]) -> dict[str, int]:
+        """Lengths of those of these keys that are there."""
+
+    @abstractmethod
+    def delete_all(self, keys: Collection[str]) -> None:
+        """Forget many keys, faster than one by one."""
+
+    @abstractmethod
     def delete(self, key: str) -> None:
         """Forget `key`; nothing happens when it is not there, so that a repeated clean-up is harmless."""
 
@@ -85,8 +120,16 @@ class Storage(ABC):
         """A path that nothing lists, for bytes that arrive in pieces before `put_file`; removed at the end."""
 
     @abstractmethod
+    def scratch_folder(self) -> AbstractContextManager[Path]:
+        """An empty folder that nothing lists, for many such files; removed at the end with all that is left in it."""
+
+    @abstractmethod
+    def scratch(self, *, older_than_s: float) -> Held:
+        """What killed writers left unfinished longer than `older_than_s` seconds ago: entries and their bytes."""
+
+    @abstractmethod
     def sweep_scratch(self, *, older_than_s: float) -> int:
-        """Remove what killed writers left unfinished longer than `older_than_s` seconds ago; how many entries."""
+        """Remove it; how many entries."""
 
     def exists(self, key: str) -> bool:
         """Whether something is kept under `key`."""

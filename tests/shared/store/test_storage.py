@@ -160,6 +160,21 @@ def test_bytes_are_on_disk_before_they_have_a_name(tmp_path: Path, monkeypatch: 
     assert events == ["sync file", "name", "sync folder"] * 2
 
 
+@pytest.mark.parametrize("kind", ["folder", "memory"])
+def test_many_keys_are_measured_and_forgotten_at_once(tmp_path: Path, kind: str) -> None:
+    place = open_storage("memory://" if kind == "memory" else str(tmp_path))
+    for number in range(30):
+        place.put(f"a/{number % 3}/{number}", b"." * number)
+    place.put("b/other", b"1")
+    found = {entry.key: entry.size for entry in place.entries("a")}
+    assert found == {f"a/{number % 3}/{number}": number for number in range(30)}
+    assert all(-5 < entry.age < 60 for entry in place.entries("a"))
+    some = [f"a/{number % 3}/{number}" for number in range(20)]
+    assert place.sizes([*some, "a/absent"]) == {key: found[key] for key in some}
+    place.delete_all([*some, "a/absent"])
+    assert set(place.list()) == {*found, "b/other"} - set(some)
+
+
 def test_what_killed_writers_left_is_swept_by_age(tmp_path: Path) -> None:
     place = open_storage(str(tmp_path))
     scratch = tmp_path / ".scratch"
@@ -169,7 +184,9 @@ def test_what_killed_writers_left_is_swept_by_age(tmp_path: Path) -> None:
     for entry in scratch.iterdir():
         os.utime(entry, (0, 0))
     (scratch / "busy.part").write_bytes(b"")
+    assert place.scratch(older_than_s=3600).count == 2
     assert place.sweep_scratch(older_than_s=3600) == 2
+    assert place.scratch(older_than_s=3600).count == 0
     assert [entry.name for entry in scratch.iterdir()] == ["busy.part"]
 
 
