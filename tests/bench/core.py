@@ -1,31 +1,25 @@
-"""Area `core`: ingestion against a bare loop, jobs a second, and queries over HTTP at 10,000 vectors."""
+"""Area `core`: jobs a second, and queries over HTTP at 10,000 vectors."""
 
-import io
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from services.embedded import free_port
-from services.ingestion.tasks import ingest
 from services.processes import wait_until
 from services.standalone import prepare
-from services.training.generators.pages import make_comic
+from shared.domain.answers import SearchFilters
 from shared.domain.pipeline import STAGES
 from shared.errors import ComicsError
 from shared.http.client import Client
 from shared.settings import Settings
-from shared.store.blobs import put_blob_file, storage_of
+from shared.store.blobs import storage_of
 from shared.store.db import row, rows, unit_of_work
 from shared.store.vectors import PANEL, write_segment
 from shared.work.jobs import Claim
@@ -33,10 +27,9 @@ from shared.work.stages import Done, run_batch
 from tests.equipment.rows import add_pages, execute, job_states, plan_stage
 from tests.equipment.servers import fresh_settings, running_servers
 
-SAMPLES = Path(os.environ.get("COMIC_SAMPLES") or Path(__file__).resolve().parents[3] / "shared" / "comics")
-ROUNDS = 5
 JOBS = 2_000
 VECTORS, QUERIES = 10_000, 300
+SHELF = "every other comic"
 Figure = tuple[str, float, str]
 
 
@@ -44,82 +37,10 @@ def figures() -> Iterator[Figure]:
     """All figures of the area."""
     with running_servers() as servers:
         home = Path(tempfile.mkdtemp(prefix="comics-bench-"))
-        with fresh_settings(servers, home / "ingest") as configured:
-            yield from ingestion(configured)
         with fresh_settings(servers, home / "jobs") as configured:
             yield from jobs(configured)
         with fresh_settings(servers, home / "queries") as configured:
             yield from queries(configured)
-
-
-def ingestion(configured: Settings) -> Iterator[Figure]:
-    """Pages a second of the whole stage *ingest* over those of a bare loop, both on one and the same core."""
-    archive = _archive(configured.home)
-    core = {min(os.sched_getaffinity(0))}
-    everything = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, core)  # threads that start from here on inherit it
-    try:
-        ratios, rates = [], []
-        for number in range(ROUNDS + 1):
-            floor = _bare_loop(archive)
-            ours = _ingest(configured, archive, number)
-            if number:  # the first round warms both
-                ratios.append(ours / floor)
-                rates.append(ours)
-    finally:
-        os.sched_setaffinity(0, everything)
-    yield "ingest_pages_per_s", statistics.median(rates), "pages/s"
-    yield "ingest_vs_floor", statistics.median(ratios), "ratio"
-
-
-def _archive(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "bench.cbz"
-    pages = sorted(SAMPLES.glob("*/*.jpg"))
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for number, page in enumerate(pages):
-            archive.write(page, f"{number:03}.jpg")
-        if not pages:
-            for number, made in enumerate(make_comic(1, pages=24)):
-                buffer = io.BytesIO()
-                made.image.convert("RGB").save(buffer, "JPEG", quality=92)
-                archive.writestr(f"{number:03}.jpg", buffer.getvalue())
-    return path
-
-
-def _bare_loop(path: Path) -> float:
-    """Pages a second of reading, hashing and decoding at an eighth of the size."""
-    begun = time.perf_counter()
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-        for name in names:
-            data = archive.read(name)
-            sha256(data).hexdigest()
-            with Image.open(io.BytesIO(data)) as image:
-                image.draft("RGB", (image.width // 8, image.height // 8))
-                image.load()
-    return len(names) / (time.perf_counter() - begun)
-
-
-def _ingest(configured: Settings, path: Path, number: int) -> float:
-    """Pages a second of the stage: claim, open, check, store blobs and rows, finish, plan what follows."""
-    url, storage = str(configured.database_url), storage_of(configured)
-    storage.delete_folder("blobs")  # or the second round would find every page kept already
-    digest = sha256(path.read_bytes() + bytes([number])).hexdigest()
-    put_blob_file(storage, digest, path)
-    execute(
-        url,
-        "INSERT INTO comic (sha256, file_name, title, size, media_type) VALUES (:sha, 'b.cbz', 'b', 1, 'x')",
-        sha=digest,
-    )
-    plan_stage(configured, "ingest")
-    begun = time.perf_counter()
-    assert run_batch(STAGES["ingest"], ingest) == 1
-    taken = time.perf_counter() - begun
-    with unit_of_work(url) as connection:
-        found = row(connection, "SELECT page_count FROM comic WHERE sha256 = :sha", sha=digest)
-    assert found is not None
-    return float(found["page_count"]) / taken
 
 
 def jobs(configured: Settings) -> Iterator[Figure]:
@@ -149,9 +70,12 @@ def queries(configured: Settings) -> Iterator[Figure]:
         with unit_of_work(url) as connection:
             panels = [found["id"] for found in rows(connection, "SELECT id FROM panel ORDER BY md5(id::text)")]
         assert client.embeddings().rows == VECTORS
+        half = SearchFilters(collections=[SHELF])
+        medians = {}
         for name, asked in (
             ("query", [{"panel_id": panel} for panel in panels[:QUERIES]]),
             ("words_query", [{"words": f"word{panel % 500}"} for panel in panels[:QUERIES]]),
+            ("filtered_query", [{"panel_id": panel, "filters": half} for panel in panels[:QUERIES]]),
         ):
             taken = []
             for number, query in enumerate(asked):
@@ -160,14 +84,17 @@ def queries(configured: Settings) -> Iterator[Figure]:
                 if number >= 20:  # connections and caches are warm
                     taken.append((time.perf_counter() - begun) * 1000)
                 assert len(answer.hits) == 20
-            yield f"{name}_p50_ms", statistics.median(taken), "ms"
+            medians[name] = statistics.median(taken)
+            yield f"{name}_p50_ms", medians[name], "ms"
             yield f"{name}_p95_ms", float(np.percentile(taken, 95)), "ms"
+        yield "filtered_query_vs_query", medians["filtered_query"] / medians["query"], "ratio"
 
 
 def _seed_vectors(configured: Settings) -> None:
-    """2,000 pages of five panels each, with text and random unit vectors in segments of 500."""
+    """200 comics of ten pages of five panels, with text and random unit vectors in segments of 500; half on a shelf."""
     url = str(configured.database_url)
-    pages = add_pages(url, VECTORS // 5)
+    pages = [page for _ in range(VECTORS // 50) for page in add_pages(url, 10)]
+    execute(url, "UPDATE comic SET collection = :shelf WHERE id % 2 = 0", shelf=SHELF)
     execute(
         url,
         "WITH made AS (INSERT INTO layout (page_id, source, kind, direction, objects) "
@@ -184,7 +111,8 @@ def _seed_vectors(configured: Settings) -> None:
     )
     chance = np.random.default_rng(1)
     with unit_of_work(url) as connection:
-        ids = np.array([found["id"] for found in rows(connection, "SELECT id FROM panel ORDER BY id")], np.int64)
+        panels = rows(connection, "SELECT id FROM panel ORDER BY layout_id, id")
+        ids = np.array([found["id"] for found in panels], np.int64)
         checkpoint = row(connection, "SELECT id FROM checkpoint WHERE kind = 'encoder' AND active")
     assert checkpoint is not None
     for start in range(0, VECTORS, 500):
@@ -200,6 +128,14 @@ def _seed_vectors(configured: Settings) -> None:
             checkpoint=checkpoint["id"],
             key=name,
             rows=len(chosen),
+        )
+        execute(
+            url,
+            "INSERT INTO embedding (page_id, checkpoint_id, segment_id, inputs) SELECT DISTINCT l.page_id, "
+            "s.checkpoint_id, s.id, '' FROM panel n JOIN layout l ON l.id = n.layout_id, segment s "
+            "WHERE n.id = ANY(:ids) AND s.key = :key",
+            ids=chosen.tolist(),
+            key=name,
         )
 
 
