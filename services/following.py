@@ -2,8 +2,10 @@
 
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
+from shared.domain.pipeline import STAGES
 from shared.errors import ComicsError
 
 if TYPE_CHECKING:
@@ -12,13 +14,39 @@ if TYPE_CHECKING:
     from shared.http.client import Client
 
 POLL = 0.3  # seconds between looks at a promotion
+LOOK = 2.0  # seconds between looks at the work on everything: it is counted for each
+FOLLOWED = 20  # comics that are followed by themselves; of more, all work on comics is
 CLEAR = "\r\x1b[K"
 
 
 def follow(client: "Client", *comic_ids: int) -> None:
     """A progress bar of these comics together, or of everything, until nothing of it is left to do."""
+    _draw(client.follow_comics(comic_ids) if len(comic_ids) > 1 else client.follow(*comic_ids))
+
+
+def follow_work(client: "Client") -> None:
+    """The same of all work on comics and pages; runs that train go on, and nobody watches the bar for them."""
+    _draw(_work_on_comics(client))
+
+
+def _work_on_comics(client: "Client") -> Iterator["Progress"]:
+    while True:
+        progress = client.status()
+        stages = {name: counts for name, counts in progress.stages.items() if STAGES[name].subject != "run"}
+        total = sum(sum(counts.model_dump().values()) for counts in stages.values())
+        left = sum(counts.queued + counts.running for counts in stages.values())
+        failed = sum(counts.failed for counts in stages.values())
+        yield progress.model_copy(
+            update={"stages": stages, "total": total, "ended": total - left, "failed": failed, "finished": not left}
+        )
+        if not left:
+            return
+        time.sleep(LOOK)
+
+
+def _draw(states: Iterable["Progress"]) -> None:
     begun, first = time.monotonic(), None
-    for progress in client.follow_comics(comic_ids) if len(comic_ids) > 1 else client.follow(*comic_ids):
+    for progress in states:
         first = progress.ended if first is None else first
         seconds = time.monotonic() - begun
         rate = (progress.ended - first) / seconds if seconds > 1 else 0.0

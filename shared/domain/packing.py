@@ -1,153 +1,123 @@
-"""Local files on their way to the server: which of them are comics, and a folder of images as one stored zip.
+"""A folder of images as a comic: which of its files belong to it, when it has changed, and all as one stored zip.
 
-The same folder always gives the same bytes (fixed times, natural order, nothing but pages and ComicInfo.xml), so that
-its sha256 recognises it when it is added again.
+The same folder always gives the same bytes (fixed times, natural order, nothing but pages and what speaks about them),
+so that its sha256 recognises it when it is added again.
 """
 
 import io
+import os
+import stat
 import zipfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
+from shared.domain.attachments import speaking
 from shared.domain.page_order import display_name, is_page_name, natural_key
-from shared.errors import Reject
+from shared.domain.zip_files import meant_names
+from shared.errors import Reject, TooLarge
 
-COMIC_SUFFIXES = frozenset((".cbz", ".zip", ".pdf"))
-# Often a zip under a wrong name; what really is in one of these formats is not supported yet.
-OTHER_BOOKS = frozenset((".cbr", ".rar", ".cb7", ".7z", ".cbt", ".tar", ".epub", ".mobi", ".azw3", ".djvu"))
-COMIC_SIGNS = (b"PK\x03\x04", b"%PDF-")
-METADATA = "ComicInfo.xml"
+LARGEST_PAGE = 256 << 20  # bytes
 EPOCH = (1980, 1, 1, 0, 0, 0)
 BLOCK = 1 << 20
+# Not through a link that came meanwhile, and without waiting for whoever writes into a pipe.
+PLAINLY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
-@dataclass(frozen=True, slots=True)
-class ComicSource:
-    """One local comic. `name` is the file name the server is told, `size` the bytes on this disk (before packing)."""
+class Stamp(NamedTuple):
+    """By what a file is taken for unchanged. Of a folder: its files' bytes together, and the latest change of all."""
 
-    path: Path
-    name: str
-    kind: Literal["file", "folder"]
     size: int
+    mtime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """Something that was not taken, and why."""
+class FolderFile(NamedTuple):
+    """One file of a comic that is a folder, under the name it has in a zip."""
 
+    name: str
     path: Path
-    reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What a list of paths comes to: comics in order, and everything that was left out."""
+def folder_files(folder: Path) -> list[FolderFile]:
+    """What speaks about the pages that lie directly in a folder, then the pages in natural order of their names.
 
-    comics: list[ComicSource]
-    skipped: list[Skipped]
-
-
-def find_comics(paths: Iterable[Path], *, recursive: bool = False) -> Findings:
-    """Decide what is a comic: a file with a known suffix, a folder that directly holds images, a folder's files.
-
-    A folder with both images and books is a shelf with covers: its books are the comics. Folders inside folders
-    are entered only when `recursive`. A path that was named twice, or lies inside another, counts once.
+    Links are left out, and all else that is no plain file.
     """
-    found = Findings([], [])
-    seen: set[Path] = set()
-    for path in paths:
-        _visit(path, found, seen, recursive=recursive, named=True)
-    return found
+    with os.scandir(folder) as inside:
+        files = sorted(entry.name for entry in inside if entry.is_file(follow_symlinks=False))
+    found = [FolderFile(name, folder / file) for name, file in zip(_names(files), files, strict=True)]
+    about = [found[place] for place in speaking([file.name for file in found])]
+    pages = [file for file in found if is_page_name(file.name)]
+    return sorted(about) + sorted(pages, key=lambda file: natural_key(file.name))
 
 
-def _visit(path: Path, found: Findings, seen: set[Path], *, recursive: bool, named: bool) -> None:
-    real = path.resolve()
-    if real in seen:
-        return
-    seen.add(real)
+def _names(files: Sequence[str]) -> list[str]:
+    """Names that can be written down, each once: those that are no UTF-8 as they would be read in a zip."""
+    odd = [place for place, file in enumerate(files) if not _is_text(file)]
+    names, taken = list(files), set(files)
+    for place, name in zip(odd, meant_names([os.fsencode(files[place]) for place in odd]), strict=True):
+        stem, suffix = os.path.splitext(name)
+        while name in taken:
+            stem += "_"
+            name = stem + suffix
+        taken.add(name)
+        names[place] = name
+    return names
+
+
+def _is_text(name: str) -> bool:
     try:
-        if path.is_dir():
-            _visit_folder(path, found, seen, recursive=recursive)
-        elif path.is_file():
-            _visit_file(path, found, named=named)
-        else:
-            missing = "is no file or folder" if path.exists() or path.is_symlink() else "does not exist"
-            found.skipped.append(Skipped(path, missing))
-    except OSError as error:
-        found.skipped.append(Skipped(path, f"cannot be read: {error.strerror or 'the disk fails'}"))
-
-
-def _visit_file(path: Path, found: Findings, *, named: bool) -> None:
-    # A file that a person named is sent whatever its suffix: the server looks at its bytes and says what is wrong.
-    suffix = path.suffix.lower()
-    if suffix in COMIC_SUFFIXES or (named and not is_page_name(path.name)) or _comic_in_disguise(path):
-        found.comics.append(ComicSource(path, display_name(path.name), "file", path.stat().st_size))
-    elif is_page_name(path.name):
-        found.skipped.append(Skipped(path, "is a single image; name the folder that holds the comic's pages"))
-    elif suffix in OTHER_BOOKS:
-        found.skipped.append(Skipped(path, f"is a {suffix} file, which is not supported yet; convert it to CBZ or PDF"))
-    else:
-        found.skipped.append(Skipped(path, "is no comic (.cbz, .zip, .pdf or a folder of images)"))
-
-
-def _comic_in_disguise(path: Path) -> bool:
-    if path.suffix.lower() not in OTHER_BOOKS - {".epub"}:  # a whole EPUB is a zip too
+        name.encode()
+    except UnicodeEncodeError:
         return False
-    with path.open("rb") as file:
-        return file.read(5).startswith(COMIC_SIGNS)
+    return True
 
 
-def _visit_folder(path: Path, found: Findings, seen: set[Path], *, recursive: bool) -> None:
-    inside = sorted(path.iterdir(), key=lambda entry: natural_key(entry.name))
-    shown = [entry for entry in inside if not entry.name.startswith(".") and entry.name != "__MACOSX"]
-    folders = [entry for entry in shown if entry.is_dir()]
-    files = [entry for entry in shown if not entry.is_dir()]
-    images = [entry for entry in files if is_page_name(entry.name)]
-    shelf = any(entry.suffix.lower() in COMIC_SUFFIXES | OTHER_BOOKS for entry in files)
-    if images and not shelf:
-        size = sum(entry.stat().st_size for entry in _packed_files(path))
-        name = display_name(path.resolve().name)
-        found.comics.append(ComicSource(path, f"{name}.cbz", "folder", size))
-    else:
-        for entry in files:
-            _visit(entry, found, seen, recursive=recursive, named=False)
-    for folder in folders:
-        if recursive and not folder.is_symlink():
-            _visit(folder, found, seen, recursive=True, named=False)
-        else:
-            found.skipped.append(Skipped(folder, "is a folder inside a folder; name it to add it"))
-    if not (images or files or folders):
-        found.skipped.append(Skipped(path, "is an empty folder"))
+def stamp(path: Path) -> Stamp:
+    """By what a file or a folder of images is taken for unchanged; OSError when it cannot be looked at."""
+    found = path.stat()
+    if not stat.S_ISDIR(found.st_mode):
+        return Stamp(found.st_size, found.st_mtime_ns)
+    files = [file.path.lstat() for file in folder_files(path)]
+    return Stamp(sum(file.st_size for file in files), max(file.st_mtime_ns for file in [found, *files]))
 
 
 def pack_folder(folder: Path) -> Iterator[bytes]:
-    """The images of a folder, and its ComicInfo.xml, as one stored zip in pieces; one file in memory at a time.
+    """The files of a folder as one stored zip in pieces, of about a mebibyte however large they are.
 
-    Raises `Reject` when the folder holds no page images or one of them cannot be read.
+    Raises `Reject` when the folder holds no page images or one of them cannot be read, `TooLarge` for one that is over
+    the limit.
     """
-    files = _packed_files(folder)
+    files = folder_files(folder)
     shown = display_name(folder.resolve().name)
     if not any(is_page_name(file.name) for file in files):
-        raise Reject(f"{shown} holds no page images; expected a folder of JPEG, PNG or WebP files")
+        raise Reject(
+            f"{shown} holds no page images; expected a folder of JPEG, PNG or WebP files, and no links to them"
+        )
     pieces = _Pieces()
     with zipfile.ZipFile(pieces, "w", zipfile.ZIP_STORED) as packed:
         for file in files:
             entry = zipfile.ZipInfo(file.name, date_time=EPOCH)
             entry.create_system, entry.external_attr = 3, 0o100644 << 16
-            try:
-                data = file.read_bytes()
-            except OSError as error:
-                raise Reject(f"{shown}/{display_name(file.name)} cannot be read: {error.strerror}") from error
-            packed.writestr(entry, data)
-            yield from pieces.take()
+            with packed.open(entry, "w") as target:
+                for block in _blocks(file.path, shown=f"{shown}/{display_name(file.name)}"):
+                    target.write(block)
+                    yield from pieces.take()
     yield from pieces.take()
 
 
-def _packed_files(folder: Path) -> list[Path]:
-    files = [file for file in folder.iterdir() if file.is_file() and (is_page_name(file.name) or file.name == METADATA)]
-    return sorted(files, key=lambda file: (file.name != METADATA, natural_key(file.name)))
+def _blocks(file: Path, *, shown: str) -> Iterator[bytes]:
+    """A file's bytes, as many as it has now: one that grows without end is not followed."""
+    try:
+        with open(file, "rb", opener=lambda path, flags: os.open(path, flags | PLAINLY)) as source:
+            left = os.fstat(source.fileno()).st_size
+            if left > LARGEST_PAGE:
+                raise TooLarge(f"{shown} is {left >> 20:,} MB large, over the limit of {LARGEST_PAGE >> 20} MB a page")
+            while block := source.read(min(left, BLOCK)):
+                left -= len(block)
+                yield block
+    except OSError as error:
+        raise Reject(f"{shown} cannot be read: {error.strerror}") from error
 
 
 class _Pieces(io.RawIOBase):
