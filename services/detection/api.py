@@ -1,24 +1,25 @@
 """REST of layouts and panels: `/layouts`, `/panels`, and `/detect` for a picture that is kept nowhere."""
 
-import io
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, File, Path, Query, Response, UploadFile
-from PIL import Image
+from fastapi import APIRouter, File, Path, Query, Request, Response, UploadFile
+from fastapi.concurrency import run_in_threadpool
 
 from services.detection.tasks import loaded
 from services.detection.views import layouts_of, panel_of, provenance_of
+from shared.domain.addresses import panel_version
 from shared.domain.answers import LayoutView, PanelView, Provenance
-from shared.domain.pictures import MOST_BYTES, crop, decode, decode_sent
 from shared.domain.schema import Direction, PagePanels
 from shared.errors import NotFound
 from shared.http.app import Configured, Database, create_app
+from shared.http.pictures import ASK_AGAIN, FOREVER, Format, PageImage, Width, picture_answer
+from shared.http.sent_pictures import sent_picture
 from shared.store import checkpoints
-from shared.store.blobs import get_blob, storage_of
 from shared.store.db import row, unit_of_work
 
 router = APIRouter()
 Id = Annotated[int, Path(ge=1, description="id")]
+MOST_PIXELS = 40_000_000  # of a picture to detect: A4 at 600 dots per inch
 
 
 @router.get("/layouts", tags=["layouts"], summary="All layouts of a page, the active one first")
@@ -54,41 +55,55 @@ def get_provenance(panel_id: Id, url: Database) -> Provenance:
         return provenance_of(connection, panel_id)
 
 
+@router.head("/panels/{panel_id}/image", include_in_schema=False)
 @router.get("/panels/{panel_id}/image", tags=["panels"], response_class=Response, summary="A panel's picture")
-def get_panel_image(
+async def get_panel_image(
     panel_id: Id,
+    request: Request,
     url: Database,
     configured: Configured,
-    side: Annotated[int | None, Query(ge=16, le=4096, description="longest side in pixels")] = None,
+    width: Width = None,
+    format: Format = None,
+    v: Annotated[str, Query(description="as panels name it in their addresses")] = "",
 ) -> Response:
-    """The panel cut out of its page, as displayed, as WebP."""
+    """The panel cut out of its page, as displayed, as WebP, drawn at a width or as large as it is.
+
+    Under the address that a panel names itself browsers may keep it for ever, else they ask if it is still good.
+    """
+    panel, page = await run_in_threadpool(_panel_and_page, url, panel_id)
+    kept = FOREVER if v == panel_version(page.sha256, panel.box) else ASK_AGAIN
+    return await picture_answer(request, configured, page, box=panel.box, width=width, form=format, kept=kept)
+
+
+def _panel_and_page(url: str, panel_id: int) -> tuple[PanelView, PageImage]:
     with unit_of_work(url) as connection:
         panel = panel_of(connection, panel_id)
-        page = row(connection, "SELECT image_sha256, name FROM page WHERE id = :id", id=panel.page_id)
+        page = row(
+            connection,
+            "SELECT image_sha256, media_type, width, height, name, error FROM page WHERE id = :id",
+            id=panel.page_id,
+        )
     assert page is not None
-    picture = Image.fromarray(crop(decode(get_blob(storage_of(configured), page["image_sha256"])), panel.box))
-    if side is not None:
-        picture.thumbnail((side, side))
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=88, method=2)
-    headers = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
-    return Response(buffer.getvalue(), media_type="image/webp", headers=headers)
+    return panel, PageImage.of(page)
 
 
 @router.post("/detect", tags=["detect"], summary="Panels of a picture that is kept nowhere")
-def detect(
+async def detect(
     url: Database,
     configured: Configured,
     file: Annotated[UploadFile, File(description="one page image")],
     direction: Literal["ltr", "rtl", "auto"] = "auto",
 ) -> PagePanels:
-    """Panels in reading order and the other objects seen, with real scores."""
-    data = file.file.read(MOST_BYTES + 1)
-    with unit_of_work(url) as connection:
-        checkpoint = checkpoints.active(connection, "detector")
-    image = decode_sent(data, name=file.filename or "the picture")
+    """Panels in reading order and the other objects seen, with real scores; boxes in pixels of the picture."""
+    image = await sent_picture(configured, file, most_pixels=MOST_PIXELS)
     way: Direction | Literal["auto"] = "auto" if direction == "auto" else Direction(direction)
-    return loaded(checkpoint["key"], configured.device).detect([image], direction=way)[0]
+
+    def detected() -> PagePanels:
+        with unit_of_work(url) as connection:
+            checkpoint = checkpoints.active(connection, "detector")
+        return loaded(checkpoint["key"], configured.device).detect([image], direction=way)[0]
+
+    return await run_in_threadpool(detected)
 
 
 app = create_app("detection", [router])

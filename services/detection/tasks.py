@@ -1,6 +1,5 @@
 """Stage *detect*: a page's image becomes a layout, which becomes the page's active one unless a person's stands."""
 
-import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -8,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from services.detection.layouts import arrange, guess_direction
+from shared.domain.metadata import stated_direction
 from shared.domain.pictures import Picture, decode
 from shared.domain.schema import DetectedObject, Direction, PagePanels
 from shared.errors import Reject
 from shared.settings import settings
 from shared.store import checkpoints
 from shared.store.active import activate
-from shared.store.blobs import get_blob, storage_of
-from shared.store.db import row, rows, unit_of_work
+from shared.store.blobs import storage_of
+from shared.store.db import Row, row, rows, unit_of_work
+from shared.store.layouts import add_layout
+from shared.store.page_images import page_image
 from shared.work.jobs import Claim
-from shared.work.stages import Done, Failed, database_url, stage
+from shared.work.stages import Done, Failed, database_url, deleted, stage
 
 if TYPE_CHECKING:
     from services.detection.detector import Detector
@@ -39,14 +41,14 @@ def loaded(key: str, device: str) -> "Detector":
 def detect(claims: Sequence[Claim]) -> Iterator[Done | Failed]:
     """Decode the batch, see it at once, then lay out and finish page by page."""
     configured = settings()
-    storage = storage_of(configured)
     with unit_of_work(database_url()) as connection:
         checkpoint = checkpoints.active(connection, "detector")
         found_pages = rows(
             connection,
-            "SELECT p.id, p.comic_id, p.image_sha256, p.name, c.direction, (SELECT json_agg(l.objects) FROM "
+            "SELECT p.id, p.comic_id, p.image_sha256, p.name, c.direction, c.language, "
+            "(SELECT json_agg(l.objects) FROM "
             "(SELECT l.objects FROM page o JOIN layout l ON l.id = o.layout_id WHERE o.comic_id = p.comic_id "
-            "ORDER BY o.number LIMIT :evidence) l) AS known "
+            "AND l.source = 'model' ORDER BY o.number LIMIT :evidence) l) AS known "
             "FROM page p JOIN comic c ON c.id = p.comic_id WHERE p.id = ANY(:ids)",
             ids=[claim.subject_id for claim in claims],
             evidence=EVIDENCE,
@@ -55,71 +57,44 @@ def detect(claims: Sequence[Claim]) -> Iterator[Done | Failed]:
     detector = loaded(checkpoint["key"], configured.device)
     images: dict[int, Picture] = {}
     for claim in claims:
+        if claim.subject_id not in pages:
+            yield deleted(claim)
+            continue
         page = pages[claim.subject_id]
         try:
-            images[claim.subject_id] = decode(get_blob(storage, page["image_sha256"]), name=page["name"])
+            images[claim.subject_id] = decode(page_image(configured, page["image_sha256"]), name=page["name"])
         except Reject as error:
             yield Failed(claim, error)
     seen = dict(zip(images, detector.see(list(images.values())), strict=True))
     for claim in (claim for claim in claims if claim.subject_id in images):
         page = pages[claim.subject_id]
         height, width = images[claim.subject_id].shape[:2]
-        wanted = page["direction"] or configured.direction
-        if wanted == "auto":
+        stated = stated_direction(page["direction"], page["language"], usual=configured.direction)
+        if stated is None:
             # The lettering of the whole comic decides, as far as it has been seen: one page is weak evidence.
             siblings = [found for id_, found in seen.items() if pages[id_]["comic_id"] == page["comic_id"]]
             direction = guess_direction([*siblings, *(stored_objects(known) for known in page["known"] or [])])
         else:
-            direction = Direction(wanted)
+            direction = Direction(stated)
         found = arrange(seen[claim.subject_id], width=width, height=height, direction=direction)
 
-        def store(connection: sa.Connection, claim: Claim = claim, found: PagePanels = found) -> None:
+        def store(connection: sa.Connection, claim: Claim = claim, found: PagePanels = found, page: Row = page) -> None:
             layout = add_layout(
                 connection, claim.subject_id, found, source="model", checkpoint_id=checkpoint["id"], job_id=claim.job_id
             )
-            activate(connection, claim.subject_id, "layout_id", layout)
+            if not turned(connection, page):
+                activate(connection, claim.subject_id, "layout_id", layout)
 
         yield Done([claim], store)
+
+
+def turned(connection: sa.Connection, page: Row) -> bool:
+    """Whether somebody has said meanwhile that the comic is read the other way: then a newer job detects the page."""
+    now = row(connection, "SELECT direction, language FROM comic WHERE id = :id", id=page["comic_id"])
+    ways = {stated_direction(said["direction"], said["language"], usual="auto") for said in (page, now) if said}
+    return len(ways) > 1
 
 
 def stored_objects(kept: list[Any]) -> list[DetectedObject]:
     """The other objects of a stored layout."""
     return [DetectedObject.model_validate(found) for found in kept]
-
-
-def add_layout(
-    connection: sa.Connection,
-    page_id: int,
-    found: PagePanels,
-    *,
-    source: str,
-    checkpoint_id: int | None = None,
-    job_id: int | None = None,
-) -> int:
-    """Store a layout with its panels in reading order; its id."""
-    layout = row(
-        connection,
-        "INSERT INTO layout (page_id, source, kind, direction, objects, checkpoint_id, job_id) "
-        "VALUES (:page, :source, :kind, :direction, CAST(:objects AS jsonb), :checkpoint, :job) RETURNING id",
-        page=page_id,
-        source=source,
-        kind=found.kind,
-        direction=found.direction.value,
-        objects=json.dumps([seen.model_dump() for seen in found.objects]),
-        checkpoint=checkpoint_id,
-        job=job_id,
-    )
-    assert layout is not None
-    panels = [
-        {"layout": layout["id"], "position": position, "score": panel.score, **panel.box._asdict()}
-        for position, panel in enumerate(found.panels)
-    ]
-    if panels:
-        connection.execute(
-            sa.text(
-                "INSERT INTO panel (layout_id, position, x, y, w, h, score) "
-                "VALUES (:layout, :position, :x, :y, :w, :h, :score)"
-            ),
-            panels,
-        )
-    return int(layout["id"])

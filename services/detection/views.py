@@ -5,13 +5,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from shared.domain.addresses import panel_address
 from shared.domain.answers import JobTrace, LayoutView, PanelView, Provenance
 from shared.domain.schema import Box, DetectedObject
 from shared.errors import NotFound
 from shared.store.db import Row, row, rows
 
 PANEL = """
-    SELECT n.*, l.page_id, p.comic_id, coalesce(t.literal, '') AS literal, coalesce(t.descriptive, '') AS descriptive
+    SELECT n.*, l.page_id, p.comic_id, p.image_sha256, coalesce(t.literal, '') AS literal,
+           coalesce(t.descriptive, '') AS descriptive
     FROM panel n JOIN layout l ON l.id = n.layout_id JOIN page p ON p.id = l.page_id
     LEFT JOIN panel_text t ON t.panel_id = n.id"""
 
@@ -33,11 +35,9 @@ PROVENANCE = """
 def panel_view(found: Row) -> PanelView:
     """A row of `PANEL` as shown."""
     names = ("id", "page_id", "comic_id", "position", "score", "literal", "descriptive")
-    return PanelView(
-        **{name: found[name] for name in names},
-        box=Box(found["x"], found["y"], found["w"], found["h"]),
-        image=f"/panels/{found['id']}/image",
-    )
+    box = Box(found["x"], found["y"], found["w"], found["h"])
+    image = panel_address(found["id"], found["image_sha256"], box)
+    return PanelView(**{name: found[name] for name in names}, box=box, image=image)
 
 
 def panel_of(connection: sa.Connection, panel_id: int) -> PanelView:

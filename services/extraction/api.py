@@ -41,6 +41,8 @@ class ExtractionOrder(BaseModel):
     """Ask the VLM about pages that were asked about before: a new prompt, a new model. It costs money again."""
 
     comic_id: int | None = Field(None, description="one comic; all when left out")
+    sources: list[str] = Field([], max_length=1000, description="only from these; all when empty")
+    collections: list[str] = Field([], max_length=1000, description="only of these; all when empty")
     pages: int = Field(description="the page count of the estimate that was agreed to", examples=[8])
 
 
@@ -66,11 +68,15 @@ def get_engine(configured: Configured) -> Engine:
 
 @router.get("/vlm/estimate", tags=["vlm"], summary="What asking about pages would cost at worst")
 def get_estimate(
-    url: Database, configured: Configured, comic_id: Annotated[int | None, Query(ge=1)] = None
+    url: Database,
+    configured: Configured,
+    comic_id: Annotated[int | None, Query(ge=1)] = None,
+    source: Annotated[list[str] | None, Query(max_length=100, description="only from these sources")] = None,
+    collection: Annotated[list[str] | None, Query(max_length=100, description="only of these collections")] = None,
 ) -> Estimate:
     """As the dearest earlier call to this model, else, with prices configured, as its worst case; null without both."""
     with unit_of_work(url) as connection:
-        pages = pages_to_ask(connection, comic_id=comic_id)
+        pages = len(pages_to_ask(connection, comic_id=comic_id, sources=source or (), collections=collection or ()))
         known = rows(
             connection,
             "SELECT max(cost_usd) AS most FROM vlm_call WHERE model = :model AND cost_usd IS NOT NULL",
@@ -88,18 +94,12 @@ def order_extractions(order: ExtractionOrder, url: Database, configured: Configu
     if not configured.vlm_configured:
         raise Blocked("No VLM is configured: set COMICS_VLM_URL, COMICS_VLM_MODEL and COMICS_VLM_BUDGET.")
     with unit_of_work(url) as connection:
-        pages = pages_to_ask(connection, comic_id=order.comic_id)
-        if pages != order.pages:
+        pages = pages_to_ask(connection, comic_id=order.comic_id, sources=order.sources, collections=order.collections)
+        if len(pages) != order.pages:
             raise Conflict(
-                f"It would be {pages} pages, not {order.pages}; ask GET /vlm/estimate again and agree to that."
+                f"It would be {len(pages)} pages, not {order.pages}; ask GET /vlm/estimate again and agree to that."
             )
-        found = rows(
-            connection,
-            "SELECT id FROM page WHERE CAST(:comic AS bigint) IS NULL OR comic_id = :comic",
-            comic=order.comic_id,
-        )
-        subjects = [page["id"] for page in found]
-        planned = jobs.plan(connection, STAGES["extract"], configured, subjects=subjects, anew=True)
+        planned = jobs.plan(connection, STAGES["extract"], configured, subjects=pages, anew=True)
     wake({"extract": planned})
     return {"planned": planned}
 

@@ -16,13 +16,14 @@ from services.extraction.prompts import page_prompt, prepared_image
 from services.extraction.vlm import VlmEngine, VlmReply, VlmRequest, attempt, check_address, understood
 from shared.domain.pictures import decode
 from shared.domain.schema import Box, DetectedObject, Direction, PageExtraction
-from shared.errors import Blocked, Reject
+from shared.errors import Blocked, NotFound, Reject
 from shared.settings import Settings, settings
 from shared.store.active import activate
-from shared.store.blobs import get_blob, storage_of
 from shared.store.db import Row, row, rows, unit_of_work
+from shared.store.page_images import page_image
+from shared.store.readings import store_read
 from shared.work.jobs import Claim
-from shared.work.stages import Done, Failed, database_url, stage
+from shared.work.stages import Done, Failed, database_url, deleted, stage
 
 
 @cache
@@ -35,7 +36,6 @@ def reader() -> OcrReader:
 def read(claims: Sequence[Claim]) -> Iterator[Done | Failed]:
     """Read page by page, so that each is finished as soon as it is."""
     configured = settings()
-    storage = storage_of(configured)
     with unit_of_work(database_url()) as connection:
         found = rows(
             connection,
@@ -45,9 +45,12 @@ def read(claims: Sequence[Claim]) -> Iterator[Done | Failed]:
         )
     pages = {page["id"]: page for page in found}
     for claim in claims:
+        if claim.subject_id not in pages:
+            yield deleted(claim)
+            continue
         page = pages[claim.subject_id]
         try:
-            image = decode(get_blob(storage, page["image_sha256"]), name=page["name"])
+            image = decode(page_image(configured, page["image_sha256"]), name=page["name"])
         except Reject as error:
             yield Failed(claim, error)
             continue
@@ -55,17 +58,7 @@ def read(claims: Sequence[Claim]) -> Iterator[Done | Failed]:
         extraction = reader().read_page(image, read="boxes" if configured.read == "boxes" else "full", boxes=boxes)
 
         def store(connection: sa.Connection, claim: Claim = claim, extraction: PageExtraction = extraction) -> None:
-            made = row(
-                connection,
-                "INSERT INTO extraction (page_id, engine, model, source, content, job_id) "
-                "VALUES (:page, 'ocr', :model, 'model', CAST(:content AS jsonb), :job) RETURNING id",
-                page=claim.subject_id,
-                model=extraction.model,
-                content=extraction.model_dump_json(),
-                job=claim.job_id,
-            )
-            assert made is not None
-            activate(connection, claim.subject_id, "ocr_id", made["id"])
+            store_read(connection, claim.subject_id, extraction, job_id=claim.job_id)
 
         yield Done([claim], store)
 
@@ -100,6 +93,8 @@ def extract(claims: Sequence[Claim]) -> Iterator[Done | Failed]:
     with unit_of_work(database_url()) as connection:
         found = rows(connection, EXTRACT_INPUT, ids=[claim.subject_id for claim in claims])
     pages = {page["id"]: page for page in found}
+    yield from (deleted(claim) for claim in claims if claim.subject_id not in pages)
+    claims = [claim for claim in claims if claim.subject_id in pages]
     loop = asyncio.new_event_loop()
     limits = httpx.Limits(max_connections=configured.vlm_concurrency)
     client = httpx.AsyncClient(limits=limits)
@@ -145,6 +140,8 @@ def engine_of(configured: Settings) -> VlmEngine:
 async def _talk(
     client: httpx.AsyncClient, engine: VlmEngine, places: asyncio.Semaphore, claim: Claim, page: Row
 ) -> Read:
+    if page["image_sha256"] is None:
+        raise NotFound("The page could not be read; there is nothing to ask about.")
     async with places:
         fingerprint = engine.fingerprint(page["image_sha256"])
         kept = await asyncio.to_thread(_kept_answer, engine, page["id"], fingerprint, claim)
@@ -171,7 +168,7 @@ def _kept_answer(engine: VlmEngine, page_id: int, fingerprint: str, claim: Claim
 
 
 def _question(page: Row) -> tuple[str, str, int]:
-    picture = decode(get_blob(storage_of(settings()), page["image_sha256"]), name=page["name"])
+    picture = decode(page_image(settings(), page["image_sha256"]), name=page["name"])
     image, factor = prepared_image(picture)
     panels = [Box(*(value * factor for value in panel)) for panel in page["panels"] or []]
     height, width = (round(side * factor) for side in picture.shape[:2])

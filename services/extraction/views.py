@@ -1,5 +1,6 @@
 """Extractions and costs as the API shows them: the queries behind the answers."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -7,7 +8,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from pydantic import BaseModel, Field
 
-from shared.store.db import row, rows
+from shared.store.db import rows
+from shared.store.shelves import ON_SHELF, require_shelves, shelf_parameters
 
 
 class ExtractionView(BaseModel):
@@ -86,13 +88,17 @@ def costs_of(connection: sa.Connection) -> Costs:
     )
 
 
-def pages_to_ask(connection: sa.Connection, *, comic_id: int | None) -> int:
-    """How many pages an explicit extraction of a comic, or of everything, would ask about."""
-    found = row(
+def pages_to_ask(
+    connection: sa.Connection, *, comic_id: int | None, sources: Sequence[str] = (), collections: Sequence[str] = ()
+) -> list[int]:
+    """The pages that an explicit extraction of a comic, of shelves or of everything would ask about."""
+    require_shelves(connection, sources=sources, collections=collections)
+    found = rows(
         connection,
-        "SELECT count(*) AS n FROM page p JOIN layout l ON l.id = p.layout_id WHERE p.state = 'ok' "
-        "AND l.kind <> 'none' AND (CAST(:comic AS bigint) IS NULL OR p.comic_id = :comic)",
+        "SELECT p.id FROM page p JOIN layout l ON l.id = p.layout_id JOIN comic c ON c.id = p.comic_id "
+        "WHERE p.state = 'ok' AND p.hidden IS NULL AND l.kind <> 'none' "
+        f"AND (CAST(:comic AS bigint) IS NULL OR p.comic_id = :comic) AND {ON_SHELF} ORDER BY p.id",
         comic=comic_id,
+        **shelf_parameters(sources, collections),
     )
-    assert found is not None
-    return int(found["n"])
+    return [page["id"] for page in found]

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from services.ingestion.routes import arrivals, comics, pictures, work
+from services.ingestion.routes import arrivals, comics, duplicates, metadata, pictures, removal, work
 from shared.http.app import create_app
 
 router = APIRouter()
-for part in (arrivals, comics, pictures, work):
+for part in (arrivals, comics, duplicates, metadata, pictures, removal, work):
     router.include_router(part.router)
 
 app = create_app("ingestion", [router])

@@ -1,18 +1,23 @@
 """Comics, pages and progress as the API shows them: the queries behind the answers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
+from shared.domain.addresses import page_address
 from shared.domain.answers import ComicState, ComicView, JobView, PageView, Progress, StageCounts
 from shared.domain.pipeline import STAGES
 from shared.errors import NotFound
 from shared.store.db import Row, row, rows
+from shared.store.shelves import ON_SHELF, shelf_parameters
 from shared.work import jobs
 
-# A comic's state follows from its ingest job: nothing is stored twice.
+# A comic's state follows from its ingest job: nothing is stored twice. `details`, which may be long, is not shown.
 COMIC = """
-    SELECT c.*, c.reference IS NOT NULL AS referenced, j.state AS job_state, j.error AS job_error,
+    SELECT c.id, c.title, c.file_name, c.sha256, c.size, c.media_type, c.direction, c.series, c.number, c.volume,
+           c.year, c.language, c.publisher, c.source, c.collection, c.origins, c.hidden, c.page_count, c.created_at,
+           c.reference IS NOT NULL AS referenced, j.state AS job_state, j.error AS job_error,
            (SELECT count(*) FROM page p WHERE p.comic_id = c.id AND p.state = 'unreadable') AS unreadable
     FROM comic c
     LEFT JOIN LATERAL (SELECT state, error FROM job WHERE stage = 'ingest' AND subject_id = c.id
@@ -55,7 +60,7 @@ def pages_of(connection: sa.Connection, comic_id: int, *, after: int, limit: int
 
 def page_view(found: Row) -> PageView:
     """A page's row as shown."""
-    address = f"/images/{found['id']}" if found["state"] == "ok" else None
+    address = page_address(found["image_sha256"]) if found["state"] == "ok" else None
     return PageView(image=address, **{name: found[name] for name in PageView.model_fields if name != "image"})
 
 
@@ -70,15 +75,25 @@ def progress_of(connection: sa.Connection, comic_id: int | None = None) -> Progr
 
 
 def failures_of(
-    connection: sa.Connection, *, state: str, comic_id: int | None, before: int | None, limit: int
+    connection: sa.Connection,
+    *,
+    state: str,
+    comic_id: int | None,
+    sources: Sequence[str] | None,
+    collections: Sequence[str] | None,
+    before: int | None,
+    limit: int,
 ) -> list[dict[str, Any]]:
-    """Jobs in one state, newest first."""
+    """Jobs in one state, newest first; where shelves are named, of comics on them."""
+    shelved = f"AND EXISTS (SELECT FROM comic c WHERE c.id = job.comic_id AND {ON_SHELF}) "
     found = rows(
         connection,
         "SELECT * FROM job WHERE state = :state AND (CAST(:comic AS bigint) IS NULL OR comic_id = :comic) "
+        f"{shelved if sources or collections else ''}"
         "AND (CAST(:before AS bigint) IS NULL OR id < :before) ORDER BY id DESC LIMIT :limit",
         state=state,
         comic=comic_id,
+        **(shelf_parameters(sources, collections) if sources or collections else {}),
         before=before,
         limit=limit,
     )

@@ -18,8 +18,9 @@ from shared.domain.training import RunConfig
 from shared.errors import NotFound, Reject
 from shared.settings import settings
 from shared.store import checkpoints
-from shared.store.blobs import get_blob, storage_of
+from shared.store.blobs import storage_of
 from shared.store.db import Row, row, rows, unit_of_work
+from shared.store.page_images import page_image
 from shared.store.storage import Storage
 from shared.work import jobs
 from shared.work.jobs import Claim
@@ -97,7 +98,7 @@ def _prepared(run: Row, storage: Storage, *, device: str) -> "Training":
         pages = _pages(storage, run["dataset_key"], split)
         if split == "held_out":  # what it was trained on before would measure its memory
             pages = (page for page in pages if page.image_sha256 not in seen)
-        sides[split] = corpus_of_specs(pages, partial(get_blob, storage), size=size)
+        sides[split] = corpus_of_specs(pages, partial(page_image, settings()), size=size)
     if config.stories:
         # Every fifth is kept for measuring, so that there is something to measure on when the library is one comic.
         numbers = range(config.stories)

@@ -2,13 +2,14 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from shared.domain.schema import Box, DetectedObject, LayoutKind
 
 ComicState = Literal["waiting", "ready", "failed"]
+Id = Annotated[int, Field(ge=1, lt=1 << 63)]
 
 
 class StageCounts(BaseModel):
@@ -85,6 +86,20 @@ class ComicPage(BaseModel):
 
     items: list[ComicView]
     next: int | None
+
+
+class Facet(BaseModel):
+    """A source or a collection; `name` is empty for the comics that stand in no collection."""
+
+    name: str
+    comics: int
+
+
+class Facets(BaseModel):
+    """What the comics can be filtered by."""
+
+    sources: list[Facet]
+    collections: list[Facet]
 
 
 class PagePage(BaseModel):
@@ -177,15 +192,16 @@ class Provenance(BaseModel):
 
 
 class SearchFilters(BaseModel):
-    """Which rows may answer; an empty list means all.
+    """Which rows may answer; an empty list means all. Of several filters each must hold.
 
+    `sources`, `collections`: exact names; the empty collection is that of comics which stand in none.
     `context`: panels that stand in a like place of a like story, by panel_id, with an encoder trained for it.
     """
 
-    comics: list[int] = Field([], max_length=1000)
+    comics: list[Id] = Field([], max_length=1000)
     sources: list[str] = Field([], max_length=100)
     collections: list[str] = Field([], max_length=100)
-    pages: list[int] = Field([], max_length=1000)
+    pages: list[Id] = Field([], max_length=1000)
     kind: Literal["panel", "page", "context"] = "panel"
 
 

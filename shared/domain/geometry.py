@@ -38,6 +38,11 @@ def intersections(a: Array, b: Array) -> Array:
     return shared
 
 
+def stretched(box: Box, *, across: float, down: float) -> Box:
+    """The box on a page that has become wider and higher by these factors."""
+    return Box(box.x * across, box.y * down, box.w * across, box.h * down)
+
+
 def iou_matrix(a: Array, b: Array) -> Array:
     """Intersection over union of (N, 4) and (M, 4) boxes as (N, M)."""
     shared = intersections(a, b)

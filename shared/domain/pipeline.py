@@ -1,6 +1,7 @@
 """The stages as data: what each works on, what it waits for, where it runs and for how long.
 
     ingest(comic) ─┬─> compare(comic)                              duplicates
+                   ├─> align(page)                                 panels and words that the file itself states
                    ├─> detect(page) ─┬─────────────> align(page) ─┬─> embed(page)      the encoder that serves queries
                    └─> read(page) ───┤                  ^         └─> reembed(page)    the one being promoted, if any
                           detect ────┴─> extract(page) ─┘   (only with an engine and a budget)
@@ -16,6 +17,7 @@ from typing import Literal
 
 Queue = Literal["cpu", "io", "gpu", "train"]
 Subject = Literal["comic", "page", "run"]
+HOUR = 3600
 QUEUES: tuple[Queue, ...] = ("cpu", "io", "gpu", "train")
 
 
@@ -38,9 +40,10 @@ class Stage:
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
+        # Pages that hang are given up one by one, the rest of a comic before this; 20,000 drawn ones take six hours.
         Stage(
             name="ingest", service="ingestion", subject="comic", queue="cpu",
-            follows=("detect", "read", "compare"), limit=1800, version=2,
+            follows=("detect", "read", "compare", "align"), limit=8 * HOUR, version=2,
         ),
         Stage(name="compare", service="ingestion", subject="comic", queue="cpu", batch=16),
         Stage(name="detect", service="detection", subject="page", queue="gpu", follows=("align", "extract"), batch=8),
@@ -51,7 +54,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="align", service="dataspec", subject="page", queue="cpu", follows=("embed", "reembed"),
-            batch=32, version=2,
+            batch=32, version=3,
         ),
         Stage(name="embed", service="search", subject="page", queue="gpu", batch=32, version=2),
         Stage(name="reembed", service="search", subject="page", queue="gpu", batch=32),

@@ -87,12 +87,17 @@ class TextLine(Contract):
 
 
 class PageExtraction(Contract):
-    """What an OCR engine read on a page, lines in the engine's order; of the `whole_page`, or only of some boxes."""
+    """What an OCR engine read on a page, lines in the engine's order; of the `whole_page`, or only of some boxes.
+
+    The first lines may be what the comic's own file states: then `stated` has for each the part of the page in which
+    its text is lettered.
+    """
 
     engine: str
     model: str
     lines: list[TextLine]
     whole_page: bool = True
+    stated: list[Box] = []
 
 
 class SpokenText(Contract):

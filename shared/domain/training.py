@@ -114,6 +114,7 @@ class DatasetView(BaseModel):
     request: dict[str, Any]
     counts: DatasetCounts
     warnings: list[str] = Field(description="what a user should know before training on it")
+    deleted_comics: int = Field(0, description="comics of it that were deleted since; their pages are kept")
     created_at: datetime
 
 

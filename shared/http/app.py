@@ -5,6 +5,7 @@
 Errors are RFC 9457 documents: `{"type", "title", "status", "detail", "instance"}`. Internal text never leaves.
 """
 
+import errno
 import hashlib
 import hmac
 import json
@@ -37,6 +38,7 @@ OPEN_FOLDER = "/ui/static/"  # what the sign-in page looks like
 SESSION = "comics_session"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 BODY_LIMIT = 72 << 20  # bytes; a picture of 64 MiB and its form
+FULL = {errno.ENOSPC, errno.EDQUOT}
 UNLIMITED = {"/comics", "/datasets/import"}  # whole files, which have a limit of their own
 
 
@@ -60,6 +62,9 @@ def create_app(service: str, routers: Sequence[APIRouter], *, lifespan: Lifespan
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(sa.exc.OperationalError, _on_database)
     app.add_exception_handler(sa.exc.DataError, _on_data)
+    app.add_exception_handler(UnicodeEncodeError, _on_data)  # half a character, which JSON can spell
+    app.add_exception_handler(RecursionError, _on_depth)
+    app.add_exception_handler(OSError, _on_system)
     app.add_exception_handler(Exception, _on_bug)
     for router in routers:
         app.include_router(router)
@@ -243,8 +248,20 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_data(request: Request, error: Exception) -> JSONResponse:
-    log.info("refused by the database: %s", error)
+    log.info("nothing that can be stored: %s", error)
     return problem(request, 422, "Not acceptable", "A value holds characters or a size that cannot be stored.")
+
+
+async def _on_depth(request: Request, error: Exception) -> JSONResponse:
+    log.info("nested too deeply at %s", request.url.path, exc_info=error)
+    return problem(request, 422, "Not acceptable", "The body is nested too deeply; see /docs for examples.")
+
+
+async def _on_system(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, OSError) or error.errno not in FULL:
+        raise error
+    log.error("no space left: %s", error)
+    return problem(request, 503, "Try again later", "The server's disk is full.", **{"Retry-After": "60"})
 
 
 async def _on_database(request: Request, error: Exception) -> JSONResponse:

@@ -9,13 +9,17 @@ with Client("http://127.0.0.1:8000") as comics:
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
+
+import httpx
 
 from shared.domain.answers import (
     ComicPage,
     ComicView,
     EmbeddingStatus,
+    Facets,
     JobPage,
     JobView,
     LayoutView,
@@ -29,34 +33,43 @@ from shared.domain.answers import (
     SearchRequest,
     StageCounts,
 )
-from shared.domain.packing import pack_folder
 from shared.domain.pipeline import STAGES
 from shared.domain.schema import PagePanels
-from shared.http.connection import ApiError, Unreachable, pieces
+from shared.http.arriving import ArrivalCalls
+from shared.http.connection import ApiError, Unreachable
+from shared.http.describing import DescribingCalls
+from shared.http.duplicates import DuplicateCalls
 from shared.http.learning import LearningCalls
+from shared.http.removing import RemovingCalls
 
 __all__ = ["ApiError", "Client", "Unreachable"]
 POLL = 0.5  # seconds between looks at several comics
 
 
-class Client(LearningCalls):
+class Client(ArrivalCalls, DescribingCalls, DuplicateCalls, LearningCalls, RemovingCalls):
     """Every call there is. Every method raises `ApiError` or `Unreachable`."""
 
-    def add(self, path: Path, *, name: str | None = None) -> ComicView:
-        """Send a comic: a file as it is, a folder of page images packed on the way. The comic, new or known."""
-        chunks = pack_folder(path) if path.is_dir() else pieces(path)
-        file_name = name or (f"{path.resolve().name}.cbz" if path.is_dir() else path.name)
-        headers = {"Content-Type": "application/octet-stream"}
-        answer = self._send("POST", "/comics", params={"filename": file_name}, content=chunks, headers=headers)
-        return ComicView.model_validate(answer.json())
-
-    def comics(self, *, title: str = "") -> Iterator[ComicView]:
-        """Every comic, in the order they were added."""
+    def comics(
+        self,
+        *,
+        title: str = "",
+        sources: Sequence[str] = (),
+        collections: Sequence[str] = (),
+        series: str | None = None,
+        hidden: bool | None = None,
+    ) -> Iterator[ComicView]:
+        """Every comic, or those with such a title, source, collection and series, in the order they were added."""
+        wanted = {"title": title, "source": sources, "collection": collections, "series": series}
+        shown = "all" if hidden is None else str(hidden).lower()
         after: int | None = 0
         while after is not None:
-            slice_ = ComicPage.model_validate(self._get("/comics", after=after, title=title))
+            slice_ = ComicPage.model_validate(self._get("/comics", after=after, hidden=shown, **wanted))
             yield from slice_.items
             after = slice_.next
+
+    def facets(self, *, sources: Sequence[str] = (), collections: Sequence[str] = ()) -> Facets:
+        """The sources of comics (of these collections) and the collections of comics (from these sources)."""
+        return Facets.model_validate(self._get("/comics/facets", source=sources, collection=collections))
 
     def comic(self, comic_id: int) -> ComicView:
         """One comic."""
@@ -86,9 +99,12 @@ class Client(LearningCalls):
         """Why a panel carries its text."""
         return Provenance.model_validate(self._get(f"/panels/{panel_id}/provenance"))
 
-    def picture(self, address: str) -> bytes:
-        """The bytes behind an image address of an answer."""
-        return self._send("GET", address).content
+    def picture(self, address: str, *, width: int | None = None, form: Literal["webp", "jpeg"] | None = None) -> bytes:
+        """The bytes behind an image address of an answer, drawn at a width where one is given."""
+        asked = httpx.URL(address)
+        for name, value in (("width", width), ("format", form)):
+            asked = asked if value is None else asked.copy_set_param(name, value)
+        return self._send("GET", str(asked)).content
 
     def detect(self, path: Path, *, direction: str = "auto") -> PagePanels:
         """Panels of one picture, which the server does not keep."""

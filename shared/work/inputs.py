@@ -39,10 +39,11 @@ INPUTS: dict[str, str] = {
     "ingest": f"""
         SELECT c.id AS subject_id, c.id AS comic_id, c.sha256 AS inputs
         FROM comic c WHERE {_OF_COMIC}""",
-    # Every comic once its pages are there; what it looks like does not change afterwards.
+    # Every comic once its pages are there with their marks; what it looks like does not change afterwards.
     "compare": f"""
         SELECT c.id AS subject_id, c.id AS comic_id, c.sha256 AS inputs
-        FROM comic c WHERE {_OF_COMIC} AND c.page_count IS NOT NULL""",
+        FROM comic c WHERE {_OF_COMIC} AND c.page_count IS NOT NULL
+          AND EXISTS (SELECT FROM page p JOIN page_mark m ON m.page_id = p.id WHERE p.comic_id = c.id)""",
     # The language speaks only where no direction is stated; comics without either keep the inputs they always had.
     "detect": f"""
         SELECT p.id AS subject_id, p.comic_id,

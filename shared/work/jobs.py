@@ -19,6 +19,8 @@ from shared.work.inputs import configuration_of, inputs_of
 
 DUE = """attempt < max_attempts AND ((state = 'queued' AND not_before <= now())
          OR (state = 'running' AND lease_until < now()))"""
+OURS = "id = ANY(:ids) AND state = 'running' AND owner = :owner AND concat(id, ':', attempt) = ANY(:held)"
+GONE = "comic_id IS NOT NULL AND NOT EXISTS (SELECT FROM comic c WHERE c.id = job.comic_id)"
 BACKOFF = 5.0  # seconds before the second attempt, doubled for each further one
 LONGEST = 600.0  # seconds between two attempts; a long job that gets on may have had many
 PROBE = 60.0  # seconds before a blocked job is tried again, to see whether it is allowed meanwhile
@@ -190,12 +192,24 @@ def withdraw(connection: sa.Connection, stage: Stage, subject_id: int) -> int:
     return connection.execute(sa.text(statement), {"stage": stage.name, "subject": subject_id}).rowcount
 
 
+def give_back(connection: sa.Connection, claims: Sequence[Claim]) -> int:
+    """Queue those of these claims again that are still ours, the attempt not counted; how many.
+
+    For work that was refused because of others in the same batch: of a comic that was deleted, say.
+    """
+    statement = "UPDATE job SET state = 'queued', attempt = attempt - 1, owner = NULL, lease_until = NULL WHERE "
+    return connection.execute(sa.text(statement + OURS), _held(claims)).rowcount
+
+
 def fail(connection: sa.Connection, claim: Claim, error: Exception) -> str:
-    """Record a failed attempt and say where the job went: `failed`, `queued` (again, later) or `blocked`.
+    """Record a failed attempt and say where the job went: `failed`, `queued` (again, later), `blocked`, or `gone`.
 
     A `Reject` ends the job, `Blocked` gives the attempt back, everything else is tried again until the last attempt.
     Only our own errors are public; of any other its kind is kept, and the log has the rest under the job's number.
+    A job that was planned while its comic was being deleted goes after it.
     """
+    if connection.execute(sa.text(f"DELETE FROM job WHERE id = :id AND {GONE}"), {"id": claim.job_id}).rowcount:
+        return "gone"
     public = str(error)
     if not isinstance(error, ComicsError):
         public = f"An unexpected {type(error).__name__}; the worker's log tells more under job {claim.job_id}."
@@ -301,12 +315,14 @@ def _leave(connection: sa.Connection, claims: Sequence[Claim], change: str, **pa
 
 
 def _while_ours(connection: sa.Connection, claims: Sequence[Claim], change: str, **parameters: object) -> None:
-    held = [f"{claim.job_id}:{claim.attempt}" for claim in claims]
-    text = sa.text(
-        f"UPDATE job SET {change} WHERE id = ANY(:ids) AND state = 'running' "
-        "AND owner = :owner AND concat(id, ':', attempt) = ANY(:held)"
-    )
-    bound = {"ids": [claim.job_id for claim in claims], "owner": claims[0].owner, "held": held, **parameters}
+    text = sa.text(f"UPDATE job SET {change} WHERE {OURS}")
+    bound = {**_held(claims), **parameters}
     changed = connection.execute(text, {name: bound[name] for name in text.compile().params}).rowcount
     if changed != len(claims):
-        raise Superseded(f"{len(claims) - changed} of {len(claims)} {claims[0].stage} jobs were taken over meanwhile")
+        raise Superseded(f"{len(claims) - changed} of {len(claims)} {claims[0].stage} jobs are not ours any more")
+
+
+def _held(claims: Sequence[Claim]) -> dict[str, object]:
+    """The parameters of `OURS`."""
+    held = [f"{claim.job_id}:{claim.attempt}" for claim in claims]
+    return {"ids": [claim.job_id for claim in claims], "owner": claims[0].owner, "held": held}

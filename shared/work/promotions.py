@@ -16,16 +16,19 @@ from shared.store.db import Row, row, rows
 from shared.work import jobs
 from shared.work.inputs import VECTOR_INPUTS
 
-# Pages that can be found now and could not be found, as they are now, afterwards.
+# Pages that can be found now and could not be found, as they are now, afterwards. Hidden pages cannot be found.
 MISSING = f"""
     FROM embedding old JOIN page p ON p.id = old.page_id JOIN checkpoint k ON k.id = :target
-    WHERE old.checkpoint_id = :previous AND p.state = 'ok' AND p.layout_id IS NOT NULL
+    WHERE old.checkpoint_id = :previous AND p.state = 'ok' AND p.hidden IS NULL AND p.layout_id IS NOT NULL
       AND NOT EXISTS (SELECT FROM embedding e WHERE e.page_id = p.id AND e.checkpoint_id = k.id
                       AND e.inputs = {VECTOR_INPUTS})"""
 # Of those, the ones that nobody works on: something about them failed, the vectors or what comes before them.
 FAILED = """
     NOT EXISTS (SELECT FROM job j WHERE j.subject_id = p.id AND j.state IN ('queued', 'running')
                 AND j.stage IN ('detect', 'read', 'extract', 'align', 'reembed'))"""
+SHOWN = """
+    SELECT count(*) FROM embedding e JOIN page p ON p.id = e.page_id AND p.hidden IS NULL
+    WHERE e.checkpoint_id = :previous"""
 LOCK = "promotions"  # everything that decides about promotions is done under this one lock, taken before all others
 
 
@@ -174,7 +177,7 @@ def _view(connection: sa.Connection, promotion: Row) -> PromotionView:
     if promotion["state"] != "embedding":
         made = _count(connection, "SELECT count(*) FROM embedding WHERE checkpoint_id = :target", bound)
         return PromotionView(**shown, embedded=made, total=made, failed=0)
-    total = _count(connection, "SELECT count(*) FROM embedding WHERE checkpoint_id = :previous", bound)
+    total = _count(connection, SHOWN, bound)
     waiting = "SELECT count(*) FROM job WHERE stage = 'reembed' AND state IN ('queued', 'running')"
     missing, failed = _count(connection, waiting, {}), 0
     if missing == 0:  # only then is it worth reading all pages

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from shared.domain.pipeline import STAGES, Stage
+from shared.errors import NotFound
 from shared.settings import Settings, settings
 from shared.store.db import unit_of_work
 from shared.work import jobs
@@ -39,6 +40,11 @@ class Failed:
 
     claim: Claim
     error: Exception
+
+
+def deleted(claim: Claim) -> Failed:
+    """For a subject that went between the claim and the look at it; its siblings are worked on."""
+    return Failed(claim, NotFound(f"The {STAGES[claim.stage].subject} {claim.subject_id} was deleted."))
 
 
 Handler = Callable[[Sequence[Claim]], Iterable[Done | Failed]]
@@ -92,7 +98,9 @@ def _work(data: Stage, handler: Handler, claims: Sequence[Claim], url: str, conf
                 # The next outcome is seldom ready at once: let the following stages begin meanwhile.
                 wake(_settle(data, outcome, url, configured))
             except Superseded as late:
-                log.warning("a late write was refused: %s", late)
+                with unit_of_work(url, durable=False) as connection:
+                    back = jobs.give_back(connection, ended)
+                log.warning("a late write was refused: %s; %s others are queued again", late, back)
             except Exception as error:  # storing failed: these jobs only, their siblings may be worth money
                 log.exception("storing %s failed for jobs %s", data.name, [claim.job_id for claim in ended])
                 for claim in ended:

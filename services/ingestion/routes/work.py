@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query
 from fastapi.concurrency import run_in_threadpool
 
+from services.ingestion.routes.comics import Collections, Sources
 from services.ingestion.views import comic_of, failures_of, progress_of
 from shared.domain.answers import JobPage, JobView, Progress
 from shared.errors import NotFound
@@ -70,12 +71,17 @@ def list_jobs(
     url: Database,
     state: Literal["failed", "blocked", "running", "queued", "done"] = "failed",
     comic_id: Annotated[int | None, Query(ge=1)] = None,
+    source: Sources = None,
+    collection: Collections = None,
     before: Annotated[int | None, Query(ge=1, description="the `next` of the slice before")] = None,
     limit: Limit = 100,
 ) -> JobPage:
     """Jobs in one state, newest first, each with its error."""
     with unit_of_work(url) as connection:
-        found = failures_of(connection, state=state, comic_id=comic_id, before=before, limit=limit + 1)
+        found = failures_of(
+            connection, state=state, comic_id=comic_id, sources=source, collections=collection,
+            before=before, limit=limit + 1,
+        )  # fmt: skip
     items = [JobView(**found_row) for found_row in found[:limit]]
     return JobPage(items=items, next=items[-1].id if len(found) > limit else None)
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw
 
 from services.extraction import ledger, tasks
-from services.extraction.api import ExtractionOrder, order_extractions
+from services.extraction.api import ExtractionOrder, order_extractions, router
 from shared.domain.pipeline import STAGES
 from shared.errors import Blocked, Conflict
+from shared.http.app import create_app
 from shared.settings import Settings, settings
 from shared.store.blobs import put_blob, storage_of
 from shared.store.db import row, rows, unit_of_work
@@ -264,3 +266,30 @@ def test_one_task_keeps_as_many_calls_in_flight_as_allowed(
     plan_stage(paying, "extract")
     work(paying)
     assert vlm.stats()["max_in_flight"] == 3
+
+
+def test_an_estimate_is_of_the_pages_that_would_be_asked_about(paying: Settings) -> None:
+    url = str(paying.database_url)
+    hidden, *_ = add_drawn_pages(paying, 3)
+    add_drawn_pages(paying, 2)
+    execute(url, "UPDATE page SET hidden = 'person' WHERE id = :p", p=hidden)
+    execute(url, "UPDATE comic SET source = 'Calibre', collection = '2000AD' WHERE page_count = 2")
+    with TestClient(create_app("extraction", [router])) as api:
+        for asked, order, pages in (
+            ("", {}, 4),
+            ("?source=Calibre", {"sources": ["Calibre"]}, 2),
+            ("?collection=2000AD&source=upload", {"collections": ["2000AD"], "sources": ["upload"]}, 0),
+        ):
+            assert api.get(f"/vlm/estimate{asked}").json()["pages"] == pages
+            assert api.post("/extractions", json={**order, "pages": pages + 1}).status_code == 409
+        assert api.get("/vlm/estimate?source=Calibr").status_code == 422, "misspelt: nobody agrees to that"
+        agreed = api.post("/extractions", json={"sources": ["Calibre"], "pages": 2})
+        assert agreed.json() == {"planned": 2}
+
+
+def test_a_page_that_cannot_be_read_any_more_is_not_asked_about(paying: Settings) -> None:
+    pages, url = add_drawn_pages(paying, 2), str(paying.database_url)
+    plan_stage(paying, "extract")
+    execute(url, "UPDATE page SET state = 'unreadable', error = 'x', image_sha256 = NULL WHERE id = :p", p=pages[0])
+    assert run_batch(EXTRACT, tasks.extract) == 2
+    assert job_states(url, "extract") == {"done": 1, "failed": 1}
