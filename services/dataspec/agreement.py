@@ -1,12 +1,12 @@
 """Whether OCR and a VLM read the same: pieces of text matched by their letters, whatever stands between those."""
 
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from shared.domain.dataspec import PieceOfText
+from shared.domain.readings import letters
 from shared.domain.schema import SpokenText
 
 ALIKE = 0.8  # similarity from which two readings are one text
@@ -68,12 +68,6 @@ def _place(k: int, parts: Sequence[int | None]) -> int:
     before = [place + 1 for place, part in enumerate(parts) if part is not None and part < k]
     behind = [place for place, part in enumerate(parts) if part is not None and part > k]
     return max(before, default=min(behind, default=len(parts)))
-
-
-def letters(text: str) -> str:
-    """Letters and digits of `text`, folded: what two readers of one balloon should share; of "?!" the signs."""
-    folded = "".join(unicodedata.normalize("NFKC", text).casefold().split())
-    return "".join(sign for sign in folded if sign.isalnum()) or folded
 
 
 class _Matcher:

@@ -13,7 +13,7 @@ from services.dataspec.datasets import lines_of, pieces_of, slice_of
 from services.dataspec.folders import OldFolder, packed
 from services.dataspec.library import freeze, keep
 from services.dataspec.specs import parse_line
-from services.dataspec.views import aligned_panels, dataset_of, dataset_view, datasets_of
+from services.dataspec.views import aligned_panels, dataset_of, dataset_views, datasets_of
 from services.dataspec.zips import OpenedZip, zip_pieces
 from shared.domain.dataspec import DatasetSlice, DataSpec, PieceOfText, Split, Verdict
 from shared.domain.schema import Box, PanelText
@@ -21,8 +21,9 @@ from shared.domain.training import DatasetRequest, DatasetView
 from shared.errors import NotFound, Reject
 from shared.http.app import Configured, Database, create_app
 from shared.http.uploads import UPLOAD_BODY, receive, sent_file
-from shared.store.blobs import get_blob, put_blob, storage_of
+from shared.store.blobs import put_blob, storage_of
 from shared.store.db import row, unit_of_work
+from shared.store.page_images import page_image
 
 router = APIRouter()
 Id = Annotated[int, Path(ge=1, description="id")]
@@ -157,7 +158,7 @@ def list_datasets(
 ) -> list[DatasetView]:
     """Datasets, newest first."""
     with unit_of_work(url) as connection:
-        return [dataset_view(found) for found in datasets_of(connection, before=before, limit=limit)]
+        return dataset_views(connection, datasets_of(connection, before=before, limit=limit))
 
 
 @router.get("/datasets/schema", tags=["datasets"], summary="The JSON schema of a DataSpec")
@@ -170,7 +171,7 @@ def get_schema() -> dict[str, Any]:
 def get_dataset(dataset_id: Id, url: Database) -> DatasetView:
     """What it holds and what to know before training on it."""
     with unit_of_work(url) as connection:
-        return dataset_view(dataset_of(connection, dataset_id))
+        return dataset_views(connection, [dataset_of(connection, dataset_id)])[0]
 
 
 @router.get("/datasets/{dataset_id}/card", tags=["datasets"], summary="Its data card", response_model=None)
@@ -216,7 +217,7 @@ def export_dataset(
         headers = {"Content-Disposition": f'attachment; filename="dataset-{dataset_id}.jsonl"'}
         return StreamingResponse(pieces_of(storage, key), media_type="application/x-ndjson", headers=headers)
     lines = (parse_line(line) for _, line in lines_of(storage, key))
-    files = packed(lines, lambda sha256: get_blob(storage, sha256))
+    files = packed(lines, lambda sha256: page_image(configured, sha256))
     headers = {"Content-Disposition": f'attachment; filename="dataset-{dataset_id}.zip"'}
     return StreamingResponse(zip_pieces(files), media_type="application/zip", headers=headers)
 

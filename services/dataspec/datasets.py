@@ -43,12 +43,14 @@ def build(
     share: float,
     seed: int,
     given: Mapping[str, set[Split]] | None = None,
+    same: Iterable[tuple[str, str]] = (),
 ) -> Built | None:
     """Write the pages with their split as lines of the new file `target`; None when there are none.
 
     `pages` come sorted by comic key and number, once; `draft` is a path for them while the split is unknown. `given`
-    are splits a comic's pages had elsewhere: they are kept, unless they tear comics apart that belong together. Pages
-    of held-out comics whose image also stands in a comic to train on are left out, and a warning counts them.
+    are splits a comic's pages had elsewhere: they are kept, unless they tear comics apart that belong together; `same`
+    are keys of comics that look the same, two by two. Pages of held-out comics whose image also stands in a comic to
+    train on are left out, and a warning counts them.
     """
     families, tally = Families(), Tally()
     with draft.open("wb") as file:
@@ -60,6 +62,7 @@ def build(
             file.write(b"\t".join((canonical(page.comic.key), mark, line_of(page, "train"))))
     if not families.pages:
         return None
+    families.join(same)
     held, warnings = _sides(families, share=share, seed=seed, given=given)
     tally.hold_out(held)
     marked, torn = {canonical(key) for key in held}, families.on_both_sides(held)

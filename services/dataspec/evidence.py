@@ -77,7 +77,7 @@ def page_evidence(
     unread = _unread(objects, extraction.lines if extraction else [])
     found = []
     for k, (own, answer) in enumerate(zip(lines, answers, strict=True)):
-        doubt = _misplaced(own, k, panels) or _unseen(unread, k, panels)
+        doubt = _misplaced(own, k, panels) or _reached(lines, k, panels) or _unseen(unread, k, panels)
         found.append(_panel_evidence(own, answer, doubt, direction=direction, searched=everywhere))
     leftovers: list[dict[str, Any]] = [line.model_dump(mode="json") for line in outside]
     leftovers += [{"text": text} for text in _homeless(reading, answers)]
@@ -173,6 +173,19 @@ def _misplaced(own: Sequence[TextLine], k: int, panels: Sequence[Box]) -> str | 
     for line, other in combinations(own, 2):
         if max(_share(line.box, other.box), _share(other.box, line.box)) > TWICE:
             return f"{_quoted(line.text)} and {_quoted(other.text)} were read over each other"
+    return None
+
+
+def _reached(lines: Sequence[Sequence[TextLine]], k: int, panels: Sequence[Box]) -> str | None:
+    """A line in a panel without text that was given to another: it may be this one's."""
+    if lines[k]:
+        return None
+    for other, owned in enumerate(lines):
+        # What stands in an inset stands in its host as well.
+        if max(_share(panels[other], panels[k]), _share(panels[k], panels[other])) < NESTED:
+            for line in owned:
+                if _share(line.box, panels[k]) > FOREIGN:
+                    return f"{_quoted(line.text)} lies in two panels"
     return None
 
 

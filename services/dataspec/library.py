@@ -8,10 +8,13 @@ from typing import Any, Literal
 
 from services.dataspec.cards import card_of, markdown_of
 from services.dataspec.datasets import PAGES, Built, build
-from services.dataspec.views import dataset_view, require_comics, specs_of, why_none
+from services.dataspec.views import dataset_views, require_comics, same_comics, specs_of, why_none
 from shared.domain.dataspec import DataSpec, Split
 from shared.domain.training import DatasetRequest, DatasetView
-from shared.store.db import row, unit_of_work
+from shared.errors import Retry
+from shared.store.blobs import claim_blobs
+from shared.store.dataset_images import PIECE, images_alone, overlapping, record_images
+from shared.store.db import row, rows, unit_of_work
 from shared.store.storage import Storage
 
 INSERT = """
@@ -28,8 +31,9 @@ def freeze(url: str, storage: Storage, wanted: DatasetRequest) -> tuple[DatasetV
         # The transaction ends before anything is stored: a slow bucket must not keep an old snapshot open.
         with unit_of_work(url) as connection:
             require_comics(connection, wanted.filter)
+            same = same_comics(connection)  # first: the pages keep the connection busy
             pages = specs_of(connection, wanted.filter, quality=wanted.quality)
-            built = build(pages, draft, target, share=wanted.held_out, seed=wanted.seed)
+            built = build(pages, draft, target, share=wanted.held_out, seed=wanted.seed, same=same)
             if built is None:
                 raise why_none(connection, wanted.filter, quality=wanted.quality)
         request = wanted.model_dump(exclude={"name"})
@@ -82,14 +86,25 @@ def _stored(
     storage.put_file(f"{built.key}/{PAGES}", target)
     storage.put(f"{built.key}/card.md", markdown_of(card).encode("utf-8", "replace"))
     storage.put(f"{built.key}/card.json", json.dumps(card, ensure_ascii=False).encode("utf-8", "replace"))
-    new = _insert(url, built, origin=origin, name=name, request=request, warnings=warnings)
+    new = _insert(url, storage, built, target, origin=origin, name=name, request=request, warnings=warnings)
     found = _find(url, built.fingerprint)
     assert found is not None
     return found, new
 
 
-def _insert(url: str, built: Built, *, origin: str, name: str, request: Mapping[str, Any], warnings: list[str]) -> bool:
-    with unit_of_work(url) as connection:
+def _insert(
+    url: str,
+    storage: Storage,
+    built: Built,
+    target: Path,
+    *,
+    origin: str,
+    name: str,
+    request: Mapping[str, Any],
+    warnings: list[str],
+) -> bool:
+    """The row, and with it what keeps its images when their comics go. `Retry` when one has gone already."""
+    with unit_of_work(url) as connection, target.open("rb") as file:
         made = row(
             connection,
             INSERT,
@@ -101,10 +116,19 @@ def _insert(url: str, built: Built, *, origin: str, name: str, request: Mapping[
             warnings=json.dumps(warnings),
             key=built.key,
         )
-    return made is not None
+        if made is None:
+            return False
+        pieces = overlapping(iter(lambda: file.read(PIECE), b""))
+        record_images(connection, made["id"], pieces, frozen=origin == "frozen")
+        claim_blobs(connection, storage, [])  # nothing is freed from here on
+        try:
+            claim_blobs(connection, storage, images_alone(connection, made["id"]))
+        except Retry as error:
+            raise Retry("Comics were deleted while their pages were gathered; do it again.", after=1.0) from error
+    return True
 
 
 def _find(url: str, fingerprint: str) -> DatasetView | None:
     with unit_of_work(url) as connection:
-        found = row(connection, "SELECT * FROM dataset WHERE fingerprint = :fingerprint", fingerprint=fingerprint)
-    return None if found is None else dataset_view(found)
+        found = rows(connection, "SELECT * FROM dataset WHERE fingerprint = :fingerprint", fingerprint=fingerprint)
+        return next(iter(dataset_views(connection, found)), None)

@@ -1,9 +1,10 @@
 """Which comics are held out for measuring: whole comics, chosen by a seed and nothing else.
 
 Comics that share a good part of their page images (collected editions, the same file twice) are one family and stay on
-one side, or the measure would be of memory. One image in many comics (an advert, the credits of a scanner) makes no
-family of them; but no image ever stands on both sides: where it would, its pages leave the held-out one. The choice
-hashes the seed with the comic's key, so it is the same on every machine and in every order.
+one side, or the measure would be of memory; so are comics that are known to look the same. One image in many comics (an
+advert, the credits of a scanner) makes no family of them; but no image ever stands on both sides: where it would, its
+pages leave the held-out one. The choice hashes the seed with the comic's key, so it is the same on every machine and in
+every order.
 """
 
 from collections import Counter
@@ -28,6 +29,7 @@ class Families:
         self._first: dict[int, str] = {}
         self._shared: dict[int, list[str]] = {}
         self._again: Counter[tuple[str, int]] = Counter()
+        self._kin: set[tuple[str, str]] = set()
 
     def add(self, comic: str, image_sha256: str) -> None:
         """Note a page; the pages of a comic come one after the other."""
@@ -44,6 +46,10 @@ class Families:
             found.append(comic)
             self._shared[mark] = found
 
+    def join(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Note comics that belong together whatever images they share; those without a page count for nothing."""
+        self._kin.update(pairs)
+
     def groups(self) -> list[list[str]]:
         """The families, each sorted, in the order of their first comics."""
         close: Counter[tuple[str, str]] = Counter()
@@ -58,11 +64,14 @@ class Families:
         for (comic, _), again in self._again.items():
             images[comic] -= again
         parent = {comic: comic for comic in self.pages}
+        joined = {pair for pair in self._kin if parent.keys() >= set(pair)}
         for pair in close.keys() | common.keys():
             smaller, few = min(images[comic] for comic in pair), close[pair]
             if (few > 1 and 100 * few >= PART * smaller) or 100 * (few + common[pair]) >= MOST * smaller:
-                first, second = sorted(_root(parent, comic) for comic in pair)
-                parent[second] = first
+                joined.add(pair)
+        for pair in joined:
+            first, second = sorted(_root(parent, comic) for comic in pair)
+            parent[second] = first
         found: dict[str, list[str]] = {}
         for comic in sorted(parent):
             found.setdefault(_root(parent, comic), []).append(comic)

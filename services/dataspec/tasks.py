@@ -13,7 +13,7 @@ from shared.domain.schema import Box, DetectedObject, Direction, PageExtraction,
 from shared.domain.text import normalise
 from shared.store.db import Row, row, rows, unit_of_work
 from shared.work.jobs import Claim
-from shared.work.stages import Done, database_url, stage
+from shared.work.stages import Done, Failed, database_url, deleted, stage
 
 INPUT = """
     SELECT p.id, p.layout_id, p.ocr_id, p.vlm_id, l.direction, l.objects, o.content AS ocr, v.content AS vlm,
@@ -42,11 +42,14 @@ def _upsert(table: str, key: str, columns: Sequence[str]) -> sa.TextClause:
 
 
 @stage("align")
-def align(claims: Sequence[Claim]) -> Iterator[Done]:
+def align(claims: Sequence[Claim]) -> Iterator[Done | Failed]:
     """Assign, judge and join text page by page; cheap, so that every new layout or reading simply does it again."""
     with unit_of_work(database_url()) as connection:
         pages = {page["id"]: page for page in rows(connection, INPUT, ids=[claim.subject_id for claim in claims])}
     for claim in claims:
+        if claim.subject_id not in pages:
+            yield deleted(claim)
+            continue
         page = pages[claim.subject_id]
         panels, asked = page["panels"] or [], page["asked"] or []
         boxes = [Box(*panel[1:]) for panel in panels]

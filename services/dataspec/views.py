@@ -9,7 +9,9 @@ from services.dataspec.specs import spec_of
 from shared.domain.dataspec import DataSpec
 from shared.domain.training import DatasetFilter, DatasetView
 from shared.errors import NotFound, Reject
+from shared.store.dataset_images import with_deletions
 from shared.store.db import Row, row, rows
+from shared.store.shelves import ON_SHELF, require_shelves, shelf_parameters
 
 FETCHED = 200  # pages in memory at once
 
@@ -23,8 +25,9 @@ FROM = """
          SELECT count(*) AS panels, count(*) FILTER (WHERE jsonb_array_length(t.pieces) > 0) AS with_text,
                 count(*) FILTER (WHERE t.verdict = 'unverified') AS unverified
          FROM panel n LEFT JOIN panel_text t ON t.panel_id = n.id WHERE n.layout_id = p.layout_id) m ON true"""
-OF_COMICS = " WHERE (CAST(:comics AS bigint[]) IS NULL OR c.id = ANY(:comics))"
-SELECTED = f"{OF_COMICS} AND p.state = 'ok' AND l.id IS NOT NULL AND m.panels BETWEEN :least AND :most"
+OF_COMICS = f" WHERE (CAST(:comics AS bigint[]) IS NULL OR c.id = ANY(:comics)) AND {ON_SHELF}"
+SELECTED = f"""{OF_COMICS} AND p.state = 'ok' AND p.hidden IS NULL AND l.id IS NOT NULL
+    AND m.panels BETWEEN :least AND :most"""
 QUALITY = {
     "perfect": " AND a.perfect",
     "text": " AND a.page_id IS NOT NULL AND m.with_text > 0",
@@ -46,6 +49,7 @@ SPECS = f"""
 
 MISSING = f"""
     SELECT count(*) AS pages, count(*) FILTER (WHERE p.state <> 'ok') AS unreadable,
+           count(*) FILTER (WHERE p.state = 'ok' AND p.hidden IS NOT NULL) AS hidden,
            count(*) FILTER (WHERE p.state = 'ok' AND l.id IS NULL) AS undetected,
            count(*) FILTER (WHERE m.panels = 0 AND l.id IS NOT NULL) AS without_panels,
            count(*) FILTER (WHERE m.panels > 0 AND m.panels NOT BETWEEN :least AND :most) AS other_sizes,
@@ -68,22 +72,39 @@ def specs_of(connection: sa.Connection, wanted: DatasetFilter, *, quality: str) 
         yield spec_of(dict(page))
 
 
+def same_comics(connection: sa.Connection) -> list[tuple[str, str]]:
+    """Keys of comics that look the same and that nobody told apart, two by two."""
+    found = rows(
+        connection,
+        "SELECT a.sha256 AS a, b.sha256 AS b FROM comic_match m JOIN comic a ON a.id = m.a_id "
+        "JOIN comic b ON b.id = m.b_id WHERE m.verdict IS DISTINCT FROM 'distinct'",
+    )
+    return [(pair["a"], pair["b"]) for pair in found]
+
+
 def require_comics(connection: sa.Connection, wanted: DatasetFilter) -> None:
-    """`Reject` names comics of the filter that do not exist."""
+    """`Reject` names comics, sources and collections of the filter that do not exist."""
     known = {found["id"] for found in rows(connection, "SELECT id FROM comic WHERE id = ANY(:ids)", ids=wanted.comics)}
     unknown = [str(comic) for comic in wanted.comics if comic not in known]
     if unknown:
         raise Reject(f"There is no comic {', '.join(unknown[:10])}; GET /comics lists those there are.")
+    require_shelves(connection, sources=wanted.sources, collections=wanted.collections)
 
 
 def why_none(connection: sa.Connection, wanted: DatasetFilter, *, quality: str) -> Reject:
     """Why no page qualifies, with counts and what to try."""
     found = row(connection, MISSING, **_bound(wanted))
     assert found is not None
+    if not found["pages"] and (wanted.comics or wanted.sources or wanted.collections):
+        return Reject(
+            "No page is of these comics, sources and collections together: leave one of the filters out, or wait until "
+            "their pages are there."
+        )
     if not found["pages"]:
         return Reject("There are no pages yet: add comics first (POST /comics), or wait until their pages are there.")
     reasons = {
         "unreadable": "cannot be read",
+        "hidden": "are hidden",
         "undetected": "have no panels yet because detection has not run",
         "without_panels": "have no panels",
         "other_sizes": "have fewer or more panels than the filter allows",
@@ -99,7 +120,7 @@ def why_none(connection: sa.Connection, wanted: DatasetFilter, *, quality: str) 
     return Reject(f"0 of {found['pages']} pages {kind}: {', '.join(listed)}{other}.")
 
 
-HARD = ("unreadable", "undetected", "without_panels", "other_sizes")
+HARD = ("unreadable", "hidden", "undetected", "without_panels", "other_sizes")
 
 
 def dataset_of(connection: sa.Connection, dataset_id: int) -> Row:
@@ -110,9 +131,10 @@ def dataset_of(connection: sa.Connection, dataset_id: int) -> Row:
     return found
 
 
-def dataset_view(found: Row) -> DatasetView:
-    """A dataset's row as shown."""
-    return DatasetView(**{name: found[name] for name in DatasetView.model_fields})
+def dataset_views(connection: sa.Connection, found: Sequence[Row]) -> list[DatasetView]:
+    """Datasets' rows as shown."""
+    told = with_deletions(connection, found)
+    return [DatasetView(**{name: dataset[name] for name in DatasetView.model_fields}) for dataset in told]
 
 
 def datasets_of(connection: sa.Connection, *, before: int | None, limit: int) -> Sequence[Row]:
@@ -126,7 +148,8 @@ def datasets_of(connection: sa.Connection, *, before: int | None, limit: int) ->
 
 
 def _bound(wanted: DatasetFilter) -> dict[str, Any]:
-    return {"comics": wanted.comics or None, "least": wanted.min_panels, "most": wanted.max_panels}
+    shelves = shelf_parameters(wanted.sources, wanted.collections)
+    return {"comics": wanted.comics or None, "least": wanted.min_panels, "most": wanted.max_panels, **shelves}
 
 
 def aligned_panels(connection: sa.Connection, layout_id: int | None) -> Sequence[Row]:

@@ -12,10 +12,11 @@ from starlette.datastructures import UploadFile
 from services.search.library import Library, forget_damaged
 from services.search.queries import search
 from shared.domain.answers import EmbeddingStatus, SearchAnswer, SearchRequest
-from shared.domain.pictures import MOST_BYTES, Picture, decode_sent
+from shared.domain.pictures import Picture
 from shared.domain.pipeline import STAGES
 from shared.errors import Reject
 from shared.http.app import Configured, Database, create_app
+from shared.http.sent_pictures import sent_picture
 from shared.settings import Settings
 from shared.store.db import row, unit_of_work
 from shared.store.vectors import PAGE, PANEL
@@ -23,6 +24,7 @@ from shared.work import jobs
 from shared.work.broker import wake
 
 router = APIRouter()
+ENOUGH = 1_500_000  # pixels of a query; an encoder looks at a twentieth of them
 BODY = {
     "requestBody": {
         "required": True,
@@ -54,10 +56,10 @@ def library_of(configured: Settings) -> Library:
 async def post_search(request: Request, url: Database, configured: Configured) -> SearchAnswer:
     """By panel, by words, by a picture, or by words with one of the others.
 
-    JSON: `{"panel_id": 12}`, `{"words": "map and compass"}`, with `filters` and `limit`. A picture comes as a form:
-    `curl -F image=@panel.jpg`, with `words`, `filters` (JSON) and `limit` as further fields.
+    JSON: `{"panel_id": 12}`, `{"words": "map and compass"}`, with `limit` and `filters`: `{"collections": ["2000AD"]}`.
+    A picture comes as a form: `curl -F image=@panel.jpg`, with `words`, `filters` (JSON) and `limit` as further fields.
     """
-    wanted, image = await _read(request)
+    wanted, image = await _read(request, configured)
 
     def answer() -> SearchAnswer:
         with unit_of_work(url) as connection:
@@ -109,7 +111,7 @@ def embed_missing(url: Database, configured: Configured) -> dict[str, int]:
     return planned
 
 
-async def _read(request: Request) -> tuple[SearchRequest, Picture | None]:
+async def _read(request: Request, configured: Settings) -> tuple[SearchRequest, Picture | None]:
     """The query of a request, JSON or form, and its picture."""
     image: Picture | None = None
     try:
@@ -120,7 +122,7 @@ async def _read(request: Request) -> tuple[SearchRequest, Picture | None]:
                     fields["filters"] = json.loads(fields["filters"])
                 file = form.get("image")
                 if isinstance(file, UploadFile):
-                    image = await _picture(file)
+                    image = await sent_picture(configured, file, enough=ENOUGH)
         else:
             fields = json.loads(await request.body())
         return SearchRequest.model_validate(fields), image
@@ -129,11 +131,6 @@ async def _read(request: Request) -> tuple[SearchRequest, Picture | None]:
         raise Reject(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
     except ValueError as error:
         raise Reject("The body is neither JSON nor a form; see /docs for examples.") from error
-
-
-async def _picture(file: UploadFile) -> Picture:
-    data = await file.read(MOST_BYTES + 1)
-    return await run_in_threadpool(decode_sent, data, name=file.filename or "the picture")
 
 
 app = create_app("search", [router])

@@ -58,16 +58,17 @@ class Rows:
         return Rows(self.ids[rows], self.kinds[rows], self.comic_ids[rows], self.page_ids[rows], self.vectors[rows])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Filters:
-    """What a hit must be; None leaves a question open, an empty set admits nothing.
+    """What a hit must be; None leaves a question open, an empty array admits nothing.
 
-    `kind`: only hits of this kind. `comic_ids`, `page_ids`: only hits of these. `exclude`: (kind, id) never returned.
+    `kind`: only hits of this kind. `comic_ids`, `page_ids`: only hits of these, distinct, as arrays (a collection has
+    tens of thousands). `exclude`: (kind, id) never returned.
     """
 
     kind: int | None = None
-    comic_ids: frozenset[int] | None = None
-    page_ids: frozenset[int] | None = None
+    comic_ids: Ints | None = None
+    page_ids: Ints | None = None
     exclude: frozenset[tuple[int, int]] = frozenset()
 
 
@@ -101,8 +102,11 @@ class VectorIndex:
         """Rows of one kind that can be found."""
         return sum(shard.count for shard in self._shards if shard.kind == kind)
 
-    def extend(self, rows: Rows) -> None:
-        """Add rows; of rows with the same kind and id the last one counts, within `rows` and against older ones."""
+    def extend(self, rows: Rows, *, in_place_of: Ints | None = None) -> None:
+        """Add rows; of rows with the same kind and id the last one counts, within `rows` and against older ones.
+
+        `in_place_of`: pages, distinct, of which no older row counts any more.
+        """
         if len(rows) and rows.vectors.shape[1] != self.dimensions:
             raise Reject(
                 f"The index holds vectors of {self.dimensions} numbers, these have {rows.vectors.shape[1]}; "
@@ -110,6 +114,8 @@ class VectorIndex:
             )
         with self._writing:
             shards = list(self._shards)
+            if in_place_of is not None:
+                shards = [shard.without_pages(in_place_of) for shard in shards]
             for kind in np.unique(rows.kinds):
                 fresh = _latest(rows.take(rows.kinds == kind))
                 shards = [shard.without(fresh.ids) if shard.kind == kind else shard for shard in shards]
@@ -121,6 +127,15 @@ class VectorIndex:
         gone = np.fromiter(ids, np.int64)
         with self._writing:
             self._shards = _merged([shard.without(gone) if shard.kind == kind else shard for shard in self._shards])
+
+    def comic_ids(self) -> Ints:
+        """The comics of all rows, ascending; of some perhaps no row can be found any more."""
+        return np.unique(np.concatenate([np.empty(0, np.int64), *(shard.comic_ids() for shard in self._shards)]))
+
+    def remove_comics(self, comic_ids: Ints) -> None:
+        """Never return rows of these comics again; unknown ids are no error."""
+        with self._writing:
+            self._shards = _merged([shard.without_comics(comic_ids) for shard in self._shards])
 
     def search(self, query: NDArray[np.float32], k: int, *, filters: Filters = NO_FILTERS) -> list[Hit]:
         """The `k` best hits for `query` (D,), best first, ties by kind and id; fewer when there are fewer."""
@@ -167,7 +182,21 @@ class _Shard:
 
     def without(self, ids: Ints) -> "_Shard":
         """This shard with the rows of `ids` dead; the shard itself when it has none of them."""
-        doomed = self._by_id.rows(ids)
+        return self._without(self._by_id.rows(ids))
+
+    def comic_ids(self) -> Ints:
+        """The comics its rows belong to."""
+        return self._by_comic.values()
+
+    def without_comics(self, comic_ids: Ints) -> "_Shard":
+        """This shard with the rows of these comics dead."""
+        return self._without(self._by_comic.rows(comic_ids))
+
+    def without_pages(self, page_ids: Ints) -> "_Shard":
+        """This shard with the rows of these pages dead."""
+        return self._without(self._by_page.rows(page_ids))
+
+    def _without(self, doomed: Ints) -> "_Shard":
         if not len(doomed):
             return self
         shard = copy(self)
@@ -190,6 +219,7 @@ class _Shard:
         excluded = self._by_id.rows(np.fromiter((id_ for kind, id_ in filters.exclude if kind == self.kind), np.int64))
         wanted = self._wanted(filters)
         if wanted is not None and len(wanted) <= NARROW * len(self.rows):
+            wanted = np.sort(wanted)
             if self.alive is not None:
                 wanted = wanted[self.alive[wanted]]
             wanted = wanted[~np.isin(wanted, excluded)]
@@ -210,12 +240,12 @@ class _Shard:
         return self._hits(found[0][kept][:k], scores[0][kept][:k])
 
     def _wanted(self, filters: Filters) -> Ints | None:
-        """Rows that the comic and page filters admit, ascending; None when they admit all."""
-        wanted: Ints | None = None
-        for lookup, values in ((self._by_comic, filters.comic_ids), (self._by_page, filters.page_ids)):
-            if values is not None:
-                rows = np.sort(lookup.rows(np.fromiter(values, np.int64, len(values))))
-                wanted = rows if wanted is None else np.intersect1d(wanted, rows, assume_unique=True)
+        """Rows that the comic and page filters admit, in any order; None when they admit all."""
+        if filters.page_ids is None:
+            return None if filters.comic_ids is None else self._by_comic.rows(filters.comic_ids)
+        wanted = self._by_page.rows(filters.page_ids)
+        if filters.comic_ids is not None:
+            wanted = wanted[np.isin(self.rows.comic_ids[wanted], filters.comic_ids)]
         return wanted
 
     def _hits(self, rows: Ints, scores: NDArray[np.float32]) -> list[Hit]:
@@ -251,6 +281,10 @@ class _Lookup:
         starts = np.repeat(first - np.cumsum(counts) + counts, counts)
         found: Ints = self._order[starts + np.arange(len(starts))]
         return found
+
+    def values(self) -> Ints:
+        """Every value, once, ascending."""
+        return np.unique(self._sorted)
 
 
 def _latest(rows: Rows) -> Rows:

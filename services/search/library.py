@@ -1,12 +1,13 @@
 """The service's view of the stored vectors: for the active encoder an index that follows the registered segments.
 
 A cache: everything here is rebuilt from PostgreSQL and the storage. Before every query `Library.space` asks which
-segments exist (one statement) and loads those it has not seen. A `Space` belongs to one checkpoint for good, so that no
-query is ever encoded by one encoder and compared with the vectors of another.
+segments exist (one statement), loads those it has not seen and forgets the comics that went with others. A `Space`
+belongs to one checkpoint for good, so that no query is ever encoded by one encoder and compared with the vectors of
+another.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
@@ -21,18 +22,19 @@ from shared.settings import Settings
 from shared.store import checkpoints
 from shared.store.blobs import storage_of
 from shared.store.db import Row, rows, unit_of_work
-from shared.store.vectors import CONTEXT, PAGE, PANEL, Segment, delete_segment, list_segments, read_segment
+from shared.store.vectors import CONTEXT, PAGE, PANEL, Segment, read_segment
 
 if TYPE_CHECKING:
     from shared.nn.encoder import Encoder
 
 log = logging.getLogger(__name__)
 MANY = 64  # segments loaded before the index is extended
-# The encoder that serves, and the one that is being promoted. Count and maximum together: batches commit in another
-# order than their ids were given out.
+# The encoder that serves, and the one that is being promoted. Count and sum together: batches commit in another order
+# than their ids were given out, and where comics are removed segments go.
 STATE = """
     SELECT k.id, k.key, k.active, k.config #>> '{config,text}' IS NOT NULL AS reads,
-           CAST(k.config #>> '{config,dimensions}' AS int) AS dimensions, count(s.id) AS segments, max(s.id) AS newest
+           CAST(k.config #>> '{config,dimensions}' AS int) AS dimensions, count(s.id) AS segments,
+           CAST(coalesce(sum(s.id), 0) AS text) AS mark
     FROM checkpoint k LEFT JOIN segment s ON s.checkpoint_id = k.id
     WHERE k.kind = 'encoder' AND (k.active OR k.id = (SELECT checkpoint_id FROM promotion WHERE state = 'embedding'))
     GROUP BY k.id ORDER BY k.active DESC"""
@@ -47,7 +49,7 @@ class Space:
         self.index = VectorIndex(found["dimensions"])
         self.damaged: list[str] = []
         """Segments that could not be read; their pages are missing from the results."""
-        self.state: tuple[int, int | None] | None = None
+        self.state: tuple[int, str] | None = None
         self._loaded: set[int] = set()
         self._encoder: Encoder | None = None
         self._loading, self._warming = Lock(), Lock()
@@ -55,19 +57,38 @@ class Space:
             Thread(target=self._loaded_encoder, name="warm-encoder", daemon=True).start()
 
     def follow(self, connection: sa.Connection, found: Row) -> None:
-        """Load the segments that are not loaded yet; `found` is a row of `STATE`."""
+        """Load the segments that are not loaded yet, forget what is gone; `found` is a row of `STATE`."""
         with self._loading:
-            listed = rows(
-                connection, "SELECT id, key FROM segment WHERE checkpoint_id = :id ORDER BY id", id=self.checkpoint_id
-            )
-            fresh = [segment for segment in listed if segment["id"] not in self._loaded]
-            for start in range(0, len(fresh), MANY):
-                batch = fresh[start : start + MANY]
-                segments = [segment for one in batch if (segment := self._read(one["key"])) is not None]
-                if segments:
-                    self.index.extend(_owned(connection, segments))
-                self._loaded.update(segment["id"] for segment in batch)
-            self.state = (found["segments"], found["newest"])
+            listed = self._listed(connection)
+            while fresh := [(id_, key) for id_, key in listed.items() if id_ not in self._loaded]:
+                for start in range(0, len(fresh), MANY):
+                    batch = fresh[start : start + MANY]
+                    segments = {id_: segment for id_, key in batch if (segment := self._read(key)) is not None}
+                    if segments:
+                        owned = _owned(connection, self.checkpoint_id, segments)
+                        # Panels of the layout that a page had before are in no newer segment.
+                        self.index.extend(owned, in_place_of=np.unique(owned.page_ids))
+                    self._loaded.update(id_ for id_, _ in batch)
+                listed = self._listed(connection)  # what was replaced while it was read comes again under another name
+            self.damaged = [key for key in self.damaged if key in listed.values()]
+            if self._loaded - listed.keys():
+                self._loaded &= listed.keys()
+                self._forget_removed(connection)
+            self.state = (found["segments"], found["mark"])
+
+    def _listed(self, connection: sa.Connection) -> dict[int, str]:
+        found = rows(
+            connection, "SELECT id, key FROM segment WHERE checkpoint_id = :id ORDER BY id", id=self.checkpoint_id
+        )
+        return {segment["id"]: segment["key"] for segment in found}
+
+    def _forget_removed(self, connection: sa.Connection) -> None:
+        gone = rows(
+            connection,
+            "SELECT k AS id FROM unnest(CAST(:ids AS bigint[])) k WHERE NOT EXISTS (SELECT FROM comic WHERE id = k)",
+            ids=self.index.comic_ids().tolist(),
+        )
+        self.index.remove_comics(np.array([comic["id"] for comic in gone], np.int64))
 
     def encode_picture(self, picture: Picture) -> NDArray[np.float32]:
         """The vector (D,) of a picture nobody has stored, by the encoder that made the index."""
@@ -131,7 +152,7 @@ class Library:
                     if ready is None or ready.checkpoint_id != found["id"]:
                         ready = Space(self.configured, found)
                     space, self._space, self._upcoming = ready, ready, None
-        if space.state != (found["segments"], found["newest"]):
+        if space.state != (found["segments"], found["mark"]):
             space.follow(connection, found)
         for upcoming in others:
             self._prepare(upcoming)
@@ -149,7 +170,7 @@ class Library:
             if self._upcoming is None or self._upcoming.checkpoint_id != found["id"]:
                 self._upcoming = Space(self.configured, found)
             space = self._upcoming
-        if space.state == (found["segments"], found["newest"]) or not self._preparing.acquire(blocking=False):
+        if space.state == (found["segments"], found["mark"]) or not self._preparing.acquire(blocking=False):
             return
 
         def follow() -> None:
@@ -164,16 +185,6 @@ class Library:
         Thread(target=follow, name="prepare-space", daemon=True).start()
 
 
-def remove_orphans(connection: sa.Connection, configured: Settings) -> int:
-    """Delete segments that a killed worker wrote and never registered; how many. Only while no worker runs."""
-    storage = storage_of(configured)
-    registered = {segment["key"] for segment in rows(connection, "SELECT key FROM segment")}
-    orphans = list_segments(storage) - registered
-    for name in orphans:
-        delete_segment(storage, name)
-    return len(orphans)
-
-
 def forget_damaged(connection: sa.Connection, space: Space) -> int:
     """Take segments that cannot be read out of the books, so that their pages lack vectors; how many."""
     gone = connection.execute(sa.text("DELETE FROM segment WHERE key = ANY(:keys)"), {"keys": space.damaged}).rowcount
@@ -181,28 +192,32 @@ def forget_damaged(connection: sa.Connection, space: Space) -> int:
     return gone
 
 
+# A row counts only in the segment that the embedding of its page names: all others hold what it looked like before.
 PANEL_OWNERS = (
-    "SELECT n.id, l.page_id, p.comic_id FROM panel n JOIN layout l ON l.id = n.layout_id "
-    "JOIN page p ON p.id = l.page_id WHERE n.id = ANY(:ids)"
+    "SELECT n.id, l.page_id, p.comic_id, e.segment_id FROM panel n JOIN layout l ON l.id = n.layout_id "
+    "JOIN page p ON p.id = l.page_id JOIN embedding e ON e.page_id = p.id AND e.checkpoint_id = :checkpoint "
+    "WHERE n.id = ANY(:ids)"
 )
 OWNERS = {
     PANEL: PANEL_OWNERS,
     CONTEXT: PANEL_OWNERS,
-    PAGE: "SELECT p.id, p.id AS page_id, p.comic_id FROM page p WHERE p.id = ANY(:ids)",
+    PAGE: "SELECT p.id, p.id AS page_id, p.comic_id, e.segment_id FROM page p "
+    "JOIN embedding e ON e.page_id = p.id AND e.checkpoint_id = :checkpoint WHERE p.id = ANY(:ids)",
 }
 
 
-def _owned(connection: sa.Connection, segments: Sequence[Segment]) -> Rows:
-    """Rows of segments with the page and comic each belongs to; rows of comics deleted meanwhile are left out."""
-    ids = np.concatenate([segment.ids for segment in segments])
-    kinds = np.concatenate([segment.kinds for segment in segments])
-    vectors = np.concatenate([segment.vectors for segment in segments])
-    comic_ids, page_ids = np.full(len(ids), -1, np.int64), np.full(len(ids), -1, np.int64)
+def _owned(connection: sa.Connection, checkpoint_id: int, segments: Mapping[int, Segment]) -> Rows:
+    """Rows of segments by their ids, with the page and comic each belongs to; rows that do not count are left out."""
+    ids = np.concatenate([segment.ids for segment in segments.values()])
+    kinds = np.concatenate([segment.kinds for segment in segments.values()])
+    vectors = np.concatenate([segment.vectors for segment in segments.values()])
+    own = np.repeat(list(segments), [len(segment) for segment in segments.values()])
+    comic_ids, page_ids, named = (np.full(len(ids), -1, np.int64) for _ in range(3))
     for kind, statement in OWNERS.items():
         chosen = kinds == kind
-        found = rows(connection, statement, ids=ids[chosen].tolist())
-        owners = {owner["id"]: (owner["page_id"], owner["comic_id"]) for owner in found}
-        pairs = np.array([owners.get(id_, (-1, -1)) for id_ in ids[chosen].tolist()], np.int64).reshape(-1, 2)
-        page_ids[chosen], comic_ids[chosen] = pairs[:, 0], pairs[:, 1]
-    known = page_ids >= 0
-    return Rows(ids[known], kinds[known], comic_ids[known], page_ids[known], vectors[known])
+        found = rows(connection, statement, ids=ids[chosen].tolist(), checkpoint=checkpoint_id)
+        owners = {owner["id"]: (owner["page_id"], owner["comic_id"], owner["segment_id"]) for owner in found}
+        told = [owners.get(id_, (-1, -1, -1)) for id_ in ids[chosen].tolist()]
+        page_ids[chosen], comic_ids[chosen], named[chosen] = np.array(told, np.int64).reshape(-1, 3).T
+    counts = named == own
+    return Rows(ids[counts], kinds[counts], comic_ids[counts], page_ids[counts], vectors[counts])

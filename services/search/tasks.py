@@ -15,13 +15,14 @@ from shared.errors import Reject
 from shared.nn.layout_features import LayoutFeatures
 from shared.settings import settings
 from shared.store import checkpoints
-from shared.store.blobs import get_blob, storage_of
+from shared.store.blobs import storage_of
 from shared.store.db import Row, row, rows, unit_of_work
+from shared.store.page_images import page_image
 from shared.store.vectors import CONTEXT, PAGE, PANEL, write_segment
 from shared.work import jobs, promotions
 from shared.work.inputs import VECTOR_INPUTS
 from shared.work.jobs import Claim
-from shared.work.stages import Done, Failed, database_url, stage
+from shared.work.stages import Done, Failed, database_url, deleted, stage
 
 if TYPE_CHECKING:
     from shared.nn.encoder import Encoder, PageInput
@@ -91,9 +92,12 @@ def embedded(claims: Sequence[Claim], checkpoint: Row) -> Iterator[Done | Failed
     for claim in sorted(claims, key=lambda claim: (claim.comic_id or 0, claim.subject_id)):
         claimed.setdefault(claim.subject_id, []).append(claim)
     for page_id, own in claimed.items():
+        if page_id not in pages:
+            yield from (deleted(claim) for claim in own)
+            continue
         page = pages[page_id]
         try:
-            encoded = encoder.encode_pages([page_input(page, get_blob(storage, page["image_sha256"]))])[0]
+            encoded = encoder.encode_pages([page_input(page, page_image(configured, page["image_sha256"]))])[0]
         except Reject as error:
             yield from (Failed(claim, error) for claim in own)
             continue

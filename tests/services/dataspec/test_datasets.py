@@ -117,6 +117,24 @@ def test_comics_that_share_a_page_image_stay_on_one_side(api: TestClient, config
         assert sides["Single issue"] == sides["Collected edition"] != sides["Another"]
 
 
+@pytest.mark.parametrize(("verdict", "one_side"), [(None, True), ("distinct", False)])
+def test_comics_that_look_the_same_stay_on_one_side_unless_a_person_told_them_apart(
+    api: TestClient, configured: Settings, verdict: str | None, one_side: bool
+) -> None:
+    scan, copy, _ = (add_comic(configured, title, pages=1) for title in ("A scan", "Another scan", "Something else"))
+    execute(
+        str(configured.database_url),
+        "INSERT INTO comic_match (a_id, b_id, score, shared, verdict, decided_at) "
+        "VALUES (:a, :b, 1, 1, :verdict, CASE WHEN CAST(:verdict AS text) IS NOT NULL THEN now() END)",
+        a=scan, b=copy, verdict=verdict,
+    )  # fmt: skip
+    sides = []
+    for seed in range(8):
+        found = {line["page"]["comic"]["title"]: line["split"] for line in lines(api, _any(api, seed))}
+        sides.append(found["A scan"] == found["Another scan"])
+    assert all(sides) == one_side
+
+
 def test_an_image_in_every_comic_is_on_one_side_only(api: TestClient, configured: Settings) -> None:
     """A scanner's page of credits: it ties no comics together, and is left out where models are measured."""
     for k, title in enumerate(TITLES):
@@ -195,6 +213,42 @@ def test_without_a_page_that_qualifies_it_says_why(api: TestClient, configured: 
     detail = api.post("/datasets", json={"quality": "any", "filter": {"min_panels": 3}}).json()["detail"]
     assert detail == "0 of 3 pages have panels: 3 have fewer or more panels than the filter allows."
     assert "no comic 99" in api.post("/datasets", json={"filter": {"comics": [99]}}).json()["detail"]
+
+
+def test_sources_and_collections_choose_the_comics(api: TestClient, configured: Settings) -> None:
+    url = str(configured.database_url)
+    shelves = {"Alpha": ("Calibre", "2000AD"), "Beta": ("Calibre", ""), "Gamma": ("upload", "2000AD")}
+    for title, (source, collection) in shelves.items():
+        comic = add_comic(configured, title)
+        execute(
+            url,
+            "UPDATE comic SET source = :source, collection = :collection WHERE id = :id",
+            source=source, collection=collection, id=comic,
+        )  # fmt: skip
+
+    def titles(**chosen: Any) -> set[str]:
+        return {line["page"]["comic"]["title"] for line in lines(api, freeze(api, filter=chosen).id)}
+
+    assert titles(collections=["2000AD"]) == {"Alpha", "Gamma"}
+    assert titles(sources=["Calibre"]) == {"Alpha", "Beta"}
+    assert titles(sources=["Calibre"], collections=["2000AD"]) == {"Alpha"}
+    for chosen, says in (
+        ({"sources": ["upload"], "collections": [""]}, "No page is of these comics, sources and collections together"),
+        ({"collections": ["2000ad"]}, "No comic has the collection '2000ad'"),
+    ):
+        answer = api.post("/datasets", json={"filter": chosen})
+        assert answer.status_code == 422
+        assert says in answer.json()["detail"]
+
+
+def test_hidden_pages_are_not_frozen(api: TestClient, configured: Settings) -> None:
+    add_comic(configured, "Alpha")
+    add_comic(configured, "Beta")
+    url = str(configured.database_url)
+    execute(url, "UPDATE page SET hidden = 'duplicate' WHERE number = 1")
+    assert freeze(api).counts.pages == 4
+    execute(url, "UPDATE page SET hidden = 'duplicate'")
+    assert "6 are hidden" in api.post("/datasets", json={}).json()["detail"]
 
 
 def test_text_that_is_no_longer_the_pages_own_is_not_frozen(api: TestClient, configured: Settings) -> None:

@@ -74,7 +74,6 @@ def test_sure_text_of_one_panel_is_verified_and_an_empty_panel_silent() -> None:
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        ([line("across", 280, 100)], "lies in two panels"),
         ([line("above", 60, 45)], "lies outside the panel it was given to"),
         ([line("hatching", sure=0.7)], "OCR is not sure of “hatching”"),
         ([line("Episode 3: the Secre"), line("e Secret of it", 160, 100)], "were read over each other"),
@@ -88,6 +87,12 @@ def test_doubtful_lines_make_their_panel_unverified(lines: list[TextLine], reaso
     assert doubtful[0].literal
     assert not found.perfect
     assert "1 of 2 panels are unverified" in str(found.reason)
+
+
+def test_of_two_panels_that_share_a_line_neither_is_verified_nor_silent() -> None:
+    found = judge(line("across", 280, 100))
+    assert ["lies in two panels" in str(panel.reason) for panel in found.panels] == [True, True]
+    assert sorted(len(panel.literal) for panel in found.panels) == [0, 1]
 
 
 def test_an_insets_text_verifies_the_inset_and_not_the_panel_around_it() -> None:

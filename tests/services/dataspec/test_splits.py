@@ -105,3 +105,9 @@ def test_many_comics_with_one_page_in_common_are_split_soon() -> None:
     names = [f"comic{k:05}" for k in range(30_000)]
     found = shelf({name: [name, f"{name} 2", "advert"] for name in names})
     assert len(found.groups()) == len(names)
+
+
+def test_comics_known_to_look_the_same_are_a_family_whatever_images_they_have() -> None:
+    found = families(a=3, b=3, c=3)
+    found.join([("a", "c"), ("c", "without pages")])
+    assert found.groups() == [["a", "c"], ["b"]]

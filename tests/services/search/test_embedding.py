@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from services.search import tasks
-from services.search.library import Library, remove_orphans
+from services.search.library import Library
 from services.search.queries import search
 from services.standalone import prepare
 from services.training.generators.pages import make_comic
@@ -22,8 +22,10 @@ from shared.settings import Settings
 from shared.store.blobs import put_blob, storage_of
 from shared.store.checkpoints import activate
 from shared.store.db import row, rows, unit_of_work
+from shared.store.segments import remove_orphans
 from shared.store.vectors import PANEL, list_segments, write_segment
 from shared.work.stages import run_batch
+from tests.equipment.comics import add_layout
 from tests.equipment.rows import add_pages, execute, job_states, plan_stage
 
 ALL = SearchFilters()
@@ -42,33 +44,6 @@ def add_made_comic(configured: Settings, seed: int = 5, count: int = 3) -> list[
         execute(url, "UPDATE page SET image_sha256 = :s, width = 500, height = 700 WHERE id = :p", s=digest, p=page_id)
         add_layout(configured, page_id, [panel.box for panel in page.truth.panels])
     return pages
-
-
-def add_layout(configured: Settings, page_id: int, boxes: list[Box]) -> int:
-    """An active layout whose panels are aligned and silent; its id."""
-    url = str(configured.database_url)
-    with unit_of_work(url) as connection:
-        layout = row(
-            connection,
-            "INSERT INTO layout (page_id, source, kind, direction, objects) "
-            "VALUES (:page, 'model', 'panels', 'ltr', '[]') RETURNING id",
-            page=page_id,
-        )
-    assert layout is not None
-    for position, box in enumerate(boxes):
-        execute(
-            url,
-            "INSERT INTO panel (layout_id, position, x, y, w, h, score) VALUES (:l, :n, :x, :y, :w, :h, 1)",
-            l=layout["id"], n=position, **box._asdict(),
-        )  # fmt: skip
-    execute(url, "UPDATE page SET layout_id = :l WHERE id = :p", l=layout["id"], p=page_id)
-    execute(
-        url,
-        "INSERT INTO panel_text (panel_id, literal, descriptive, normalised) "
-        "SELECT id, '', '', '' FROM panel WHERE layout_id = :l",
-        l=layout["id"],
-    )
-    return int(layout["id"])
 
 
 def embed(configured: Settings) -> None:
@@ -130,6 +105,25 @@ def test_panels_of_an_inactive_layout_are_not_found(configured: Settings) -> Non
     embed(configured)
     with unit_of_work(str(configured.database_url)) as connection:
         assert search(connection, library, panel_id=new, filters=ALL, limit=5).hits
+        held, fresh = (len(of.space(connection).index) for of in (library, Library(configured)))
+        assert held == fresh, "a running process forgets the panels of the old layout"
+
+
+def test_a_page_that_cannot_be_read_any_more_is_not_found_and_fails_its_own_job_alone(configured: Settings) -> None:
+    prepare(configured)
+    pages, url = add_made_comic(configured), str(configured.database_url)
+    embed(configured)
+    execute(url, "UPDATE page SET state = 'unreadable', error = 'x', image_sha256 = NULL WHERE id = :p", p=pages[1])
+    execute(url, "DELETE FROM embedding")
+    execute(url, "UPDATE job SET state = 'queued', attempt = 0")
+    execute(url, "UPDATE panel_text SET normalised = 'carrot'")
+    while run_batch(STAGES["embed"], tasks.embed):
+        pass
+    assert job_states(url, "embed") == {"done": 2, "failed": 1}
+    with unit_of_work(url) as connection:
+        for query in ({"panel_id": panel_ids(configured)[0]}, {"words": "carrot"}):
+            found = search(connection, Library(configured), filters=SearchFilters(kind="page"), limit=9, **query)
+            assert {hit.page_id for hit in found.hits} == {pages[0], pages[2]}
 
 
 def test_another_active_encoder_means_another_index_and_never_a_mixture(configured: Settings) -> None:
@@ -243,8 +237,9 @@ def test_a_segment_that_was_never_registered_is_an_orphan_and_goes(configured: S
     one = np.ones((1, 384), np.float32)
     write_segment(storage, "1-orphan", ids=np.array([7]), kinds=np.zeros(1, np.uint8), vectors=one, meta={})
     with unit_of_work(str(configured.database_url)) as connection:
-        assert remove_orphans(connection, configured) == 1
-        assert remove_orphans(connection, configured) == 0
+        assert remove_orphans(connection, storage, older_than_s=3600).count == 0, "a worker may be about to register it"
+        assert remove_orphans(connection, storage, older_than_s=0).count == 1
+        assert remove_orphans(connection, storage, older_than_s=0).count == 0
     assert list_segments(storage) == registered
 
 

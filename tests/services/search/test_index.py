@@ -51,14 +51,14 @@ FILTERS = {
     "none": Filters(),
     "panels": Filters(kind=0),
     "pages": Filters(kind=1),
-    "one comic (narrow)": Filters(comic_ids=frozenset({3})),
-    "most comics (wide)": Filters(comic_ids=frozenset(range(1, 40))),
-    "pages of a book": Filters(page_ids=frozenset(range(5, 200)), kind=0),
-    "comic and page": Filters(comic_ids=frozenset({1, 2}), page_ids=frozenset(range(10, 13))),
-    "nothing fits": Filters(comic_ids=frozenset({10**9})),
-    "empty set": Filters(page_ids=frozenset()),
+    "one comic (narrow)": Filters(comic_ids=np.array([3])),
+    "most comics (wide)": Filters(comic_ids=np.arange(1, 40)),
+    "pages of a book": Filters(page_ids=np.arange(5, 200), kind=0),
+    "comic and page": Filters(comic_ids=np.array([1, 2]), page_ids=np.arange(10, 13)),
+    "nothing fits": Filters(comic_ids=np.array([10**9])),
+    "empty set": Filters(page_ids=np.array([], np.int64)),
     "exclusions": Filters(exclude=frozenset((0, number) for number in range(300))),
-    "exclusions in a comic": Filters(comic_ids=frozenset({2}), exclude=frozenset({(0, 101), (1, 105), (0, 10**9)})),
+    "exclusions in a comic": Filters(comic_ids=np.array([2]), exclude=frozenset({(0, 101), (1, 105), (0, 10**9)})),
 }
 
 
@@ -184,7 +184,7 @@ def test_readers_see_whole_states_while_the_index_grows() -> None:
 
     def read(number: int) -> None:
         while not done.is_set():
-            filters = Filters(comic_ids=frozenset({number}))
+            filters = Filters(comic_ids=np.array([number]))
             hits = index.search(vectors[number % 8].astype(np.float32), 100, filters=filters)
             if len(hits) not in {0, 30} or any(hit.score != 1.0 or hit.id // 30 != number for hit in hits):
                 failures.append(f"{len(hits)} hits")

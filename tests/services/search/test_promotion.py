@@ -24,8 +24,9 @@ from shared.store.blobs import blob_key, get_blob, storage_of
 from shared.store.db import row, unit_of_work
 from shared.work import jobs, promotions
 from shared.work.stages import Done, run_batch
+from tests.equipment.comics import add_layout
 from tests.equipment.rows import execute, job_states, plan_stage
-from tests.services.search.test_embedding import add_layout, add_made_comic, embed, panel_ids
+from tests.services.search.test_embedding import add_made_comic, embed, panel_ids
 
 REEMBED = STAGES["reembed"]
 SMALL = EncoderConfig(image=ImageConfig(size=32, widths=(8, 16, 16), blocks=(1, 1)))
