@@ -14,12 +14,15 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from services.training.generators.stories import make_story
+from shared.domain.arrivals import Shelf
 from shared.domain.training import DatasetRequest, RunConfig, RunRequest
 from shared.http.client import Client
 from tests.equipment.installation import ROOT, Installation, data_folder, running, wait_for_end
 
 OUT = ROOT / "out" / "screenshots"
-SEEDS = (12, 3, 8, 0)
+BUNDLE, SCANS = Shelf(source="Humble Bundle", collection="Short days"), Shelf(source="Scans")
+# Seed, shelf and scale of each comic; one is there twice. The newest stands first.
+COMICS = ((12, BUNDLE, 1), (12, SCANS, 0.7), (3, BUNDLE, 1), (8, SCANS, 1), (0, BUNDLE, 1))
 KINDS = {
     "light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
@@ -36,7 +39,8 @@ def screens(client: Client, dataset: int, run: int) -> dict[str, str]:
     page = list(client.pages(comic.id))[1]
     panel = next((found.id for found in client.panels(page.id)), 1)
     return {
-        "library": "/ui/", "comic": f"/ui/comics/{comic.id}", "page": f"/ui/pages/{page.id}#panel-{panel}",
+        "library": "/ui/", "duplicates": "/ui/duplicates", "comic": f"/ui/comics/{comic.id}",
+        "page": f"/ui/pages/{page.id}#panel-{panel}",
         "search": "/ui/search", "words": "/ui/search?q=drum", "alike": f"/ui/search?panel={panel}",
         "training": "/ui/training", "dataset": f"/ui/datasets/{dataset}", "run": f"/ui/runs/{run}",
         "costs": "/ui/costs", "work": "/ui/work",
@@ -45,13 +49,16 @@ def screens(client: Client, dataset: int, run: int) -> dict[str, str]:
 
 def fill(client: Client, folder: Path) -> tuple[int, int]:
     """Comics, a dataset of them and a run on it; the ids of the last two."""
-    for seed in SEEDS:  # the newest stands first
+    for seed, shelf, scale in COMICS:
         story = make_story(seed, pages=5, width=1000, height=1400)
-        made = folder / story.title
+        made = folder / (story.title if scale == 1 else f"{story.title} (scan)")
         made.mkdir()
         for number, page in enumerate(story.pages):
-            page.image.save(made / f"{number:02}.png")
-        wait_for_end(client, client.add(made).id, seconds=300)
+            size = (round(page.image.width * scale), round(page.image.height * scale))
+            page.image.resize(size).save(made / f"{number:02}.png")
+        comic = client.add(made, shelf=shelf).id
+        client.edit(comic, series="Somebody's day", number=str(seed), year=2026)
+        wait_for_end(client, comic, seconds=300)
     dataset = client.freeze(DatasetRequest(name="Everything so far", quality="any", held_out=0.3))
     config = RunConfig(epochs=6, steps_per_epoch=10, stories=20)
     run = client.train(RunRequest(dataset_id=dataset.id, config=config))

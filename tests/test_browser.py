@@ -19,6 +19,8 @@ from playwright.sync_api import Browser, Dialog, FilePayload, Page, expect, sync
 
 from services.embedded import free_port
 from services.processes import wait_until
+from services.training.generators.stories import make_story
+from shared.domain.arrivals import Shelf
 from shared.settings import Settings
 from tests.conftest import absent
 from tests.equipment.hostile_files import comic
@@ -200,11 +202,71 @@ def test_a_dataset_is_frozen_an_encoder_trained_on_it_promoted_and_searched_with
     expect(page.locator(".hit").first).to_be_visible(timeout=LONG)
 
 
+def packed_story(folder: Path, *, scale: float) -> Path:
+    """A made comic of two pages, drawn at a scale."""
+    file = folder / f"kite at {scale}.cbz"
+    with zipfile.ZipFile(file, "w") as archive:
+        for number, drawn in enumerate(make_story(5, pages=2).pages):
+            image = drawn.image.resize((round(drawn.image.width * scale), round(drawn.image.height * scale)))
+            with archive.open(f"{number}.png", "w") as entry:
+                image.save(entry, "PNG")
+    return file
+
+
+def test_a_duplicate_is_hidden_and_shown_again_and_a_comic_told_about_and_removed(
+    page: Page, installation: Installation, tmp_path: Path
+) -> None:
+    with installation.client() as client:
+        shelves = {1.0: Shelf(source="Humble Bundle", collection=HOSTILE), 0.8: Shelf(source="Calibre")}
+        comics = [client.add(packed_story(tmp_path, scale=scale), shelf=shelf).id for scale, shelf in shelves.items()]
+        client.edit(comics[1], title=HOSTILE)
+    assert wait_until(lambda: bool(httpx.get(f"{installation.api}/duplicates").json()["items"]), seconds=60)
+    page.goto("/ui/")
+    page.get_by_role("link", name="Duplicates").click()
+    group = page.locator(".group")
+    expect(group).to_contain_text(f"Humble Bundle, {HOSTILE}")
+    expect(group.locator(".member", has_text="suggested")).to_contain_text("480 × 680")
+    page.keyboard.press("j")
+    page.keyboard.press("1")
+    expect(group).to_contain_text("hid the other")
+    page.goto("/ui/?source=Calibre")
+    expect(page.locator(".card.aside")).to_contain_text("hidden, a duplicate")
+    page.locator(".card.aside a").click()
+    expect(page.locator(".notice")).to_contain_text("Hidden as a duplicate of kite at 1.0")
+    page.goto("/ui/duplicates?state=decided")
+    group.get_by_role("button", name="Undo").click()
+    expect(group.get_by_role("button", name="Not duplicates")).to_be_visible()
+    page.goto("/ui/?source=Calibre")
+    expect(page.locator(".card")).to_have_count(1)
+    expect(page.locator(".aside")).to_have_count(0)
+    page.goto(f"/ui/comics/{comics[0]}")
+    page.get_by_role("button", name="Edit").click()
+    page.get_by_label("Title").fill(HOSTILE)
+    page.get_by_label("Year").fill("1999")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(HOSTILE)
+    expect(page.locator("#known div", has_text="Year")).to_have_text("Year1999you")
+    page.get_by_role("button", name="Edit").click()
+    page.get_by_role("button", name="Take back Title").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("kite at 1.0")
+    page.locator(".card", has_text="1").first.hover()
+    page.get_by_role("button", name="Hide page 1").click()
+    expect(page.locator(".card.aside")).to_contain_text("hidden by you")
+    for comic_id in comics:
+        page.goto(f"/ui/comics/{comic_id}")
+        page.get_by_role("button", name="Remove").click()
+        expect(page.get_by_role("dialog")).to_contain_text("2 pages")
+        page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        expect(page).to_have_url(re.compile("/ui/$"))
+        expect(page.locator(".toast")).to_contain_text("Removed")
+        expect(page.locator(f"#comic-{comic_id}")).to_have_count(0)
+
+
 def test_the_screens_fit_a_phone_and_remember_their_colours(browser: Browser, installation: Installation) -> None:
     context = browser.new_context(base_url=installation.api, viewport={"width": 390, "height": 844}, has_touch=True)
     tab = context.new_page()
-    for address in ("/ui/", "/ui/comics/1", "/ui/pages/2", "/ui/search?q=carrot", "/ui/training", "/ui/runs/1",
-                    "/ui/datasets/1", "/ui/costs", "/ui/work"):  # fmt: skip
+    for address in ("/ui/", "/ui/duplicates", "/ui/comics/1", "/ui/pages/2", "/ui/search?q=carrot", "/ui/training",
+                    "/ui/runs/1", "/ui/datasets/1", "/ui/costs", "/ui/work"):  # fmt: skip
         tab.goto(address)
         tab.wait_for_load_state("load")
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth"), address

@@ -1,18 +1,15 @@
 """The browser interface's door: `/` and `/ui`, its files, signing in. The screens themselves are in `views.py`."""
 
 import hmac
-from typing import Annotated
 from urllib.parse import parse_qsl, urlsplit
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
-from services.web import library, pages, views
-from services.web.views import Id, Screen, screen
-from shared.errors import NotFound, Reject, TooLarge
-from shared.http.app import SESSION, Configured, Database, create_app, session_of
-from shared.store.blobs import get_blob, storage_of
-from shared.store.db import unit_of_work
+from services.web import pages, views
+from services.web.views import Screen, screen
+from shared.errors import NotFound, TooLarge
+from shared.http.app import SESSION, Configured, create_app, session_of
 
 FOR_EVER = "public, max-age=31536000, immutable"
 MONTH = 30 * 86_400  # seconds a browser stays signed in
@@ -93,21 +90,6 @@ def _inside(address: str) -> str:
     parts = urlsplit(address)
     ours = not parts.scheme and not parts.netloc and parts.path.startswith("/ui") and "\\" not in address
     return address if ours else "/ui/"
-
-
-@router.get("/ui/thumbs/{page_id}")
-def thumb(
-    page_id: Id, url: Database, configured: Configured, side: Annotated[int, Query(ge=16, le=1024)] = 480
-) -> Response:
-    """A page's image, small."""
-    from services.web.thumbnails import SIDES, thumbnail  # Pillow, which no other screen needs
-
-    with unit_of_work(url) as connection:
-        page = library.picture_of(connection, page_id)
-    if side not in SIDES:
-        raise Reject(f"Small pictures are made {', '.join(map(str, SIDES))} pixels large.")
-    small = thumbnail(get_blob(storage_of(configured), page["image_sha256"]), side=side, name=page["name"])
-    return Response(small, media_type="image/webp", headers={"Cache-Control": "private, max-age=31536000, immutable"})
 
 
 router.include_router(views.router)

@@ -1,10 +1,12 @@
 """Datasets, runs, models, promotions and money as the screens show them: the queries behind the tables and curves."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
 from shared.errors import NotFound
+from shared.store.dataset_images import with_deletions
 from shared.store.db import Row, row, rows
 
 RUN = """
@@ -19,17 +21,18 @@ RUN = """
     LEFT JOIN LATERAL (SELECT id, active FROM checkpoint WHERE run_id = r.id ORDER BY id DESC LIMIT 1) k ON true"""
 
 
-def datasets(connection: sa.Connection, *, limit: int = 100) -> Sequence[Row]:
+def datasets(connection: sa.Connection, *, limit: int = 100) -> list[dict[str, Any]]:
     """Datasets, the newest first."""
-    return rows(connection, "SELECT * FROM dataset ORDER BY id DESC LIMIT :limit", limit=limit)
+    found = rows(connection, "SELECT * FROM dataset ORDER BY id DESC LIMIT :limit", limit=limit)
+    return with_deletions(connection, found)
 
 
-def dataset_of(connection: sa.Connection, dataset_id: int) -> Row:
+def dataset_of(connection: sa.Connection, dataset_id: int) -> dict[str, Any]:
     """One dataset; NotFound names the id."""
-    found = row(connection, "SELECT * FROM dataset WHERE id = :id", id=dataset_id)
-    if found is None:
+    found = rows(connection, "SELECT * FROM dataset WHERE id = :id", id=dataset_id)
+    if not found:
         raise NotFound(f"There is no dataset {dataset_id}.")
-    return found
+    return with_deletions(connection, found)[0]
 
 
 def runs(connection: sa.Connection, *, dataset_id: int | None = None, limit: int = 100) -> Sequence[Row]:

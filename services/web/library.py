@@ -4,8 +4,13 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from services.web.records.shelves import NARROWED, Narrowing
+from shared.domain.pipeline import STAGES
 from shared.errors import NotFound
 from shared.store.db import Row, row, rows
+
+# Jobs whose subject is a page; a comic or a run may have the same number.
+ON_PAGE = "stage IN ({})".format(", ".join(f"'{name}'" for name, stage in STAGES.items() if stage.subject == "page"))
 
 # What an alignment says holds for the layout and the readings it was made from.
 ALIGNED = """
@@ -14,14 +19,15 @@ ALIGNED = """
 
 # What a card says: the cover, the state of the file's own job, and how far the work on it is.
 CARD = f"""
-    SELECT c.id, c.title, c.file_name, c.size, c.media_type, c.page_count, c.created_at,
+    SELECT c.id, c.title, c.series, c.number, c.volume, c.year, c.source, c.collection, c.hidden,
+           c.file_name, c.size, c.media_type, c.page_count, c.created_at,
            j.state AS ingest_state, j.error AS ingest_error,
-           cover.id AS cover_id, cover.width AS cover_width, cover.height AS cover_height,
+           cover.image_sha256 AS cover, cover.width AS cover_width, cover.height AS cover_height,
            w.total, w.ended, w.failed, q.unreadable, q.perfect
     FROM comic c
     LEFT JOIN LATERAL (SELECT state, error FROM job WHERE stage = 'ingest' AND subject_id = c.id
                        ORDER BY id DESC LIMIT 1) j ON true
-    LEFT JOIN LATERAL (SELECT id, width, height FROM page WHERE comic_id = c.id AND state = 'ok'
+    LEFT JOIN LATERAL (SELECT image_sha256, width, height FROM page WHERE comic_id = c.id AND state = 'ok'
                        ORDER BY number LIMIT 1) cover ON true
     LEFT JOIN LATERAL (SELECT count(*) AS total, count(*) FILTER (WHERE state NOT IN ('queued', 'running')) AS ended,
                               count(*) FILTER (WHERE state = 'failed') AS failed
@@ -31,24 +37,25 @@ CARD = f"""
                        FROM page p {ALIGNED} WHERE p.comic_id = c.id) q ON true"""
 
 TILE = f"""
-    SELECT p.id, p.number, p.name, p.state, p.error, p.width, p.height, l.kind AS layout_kind, a.perfect, a.reason,
+    SELECT p.id, p.number, p.name, p.state, p.error, p.image_sha256, p.width, p.height, p.shape, p.label, p.hidden,
+           l.kind AS layout_kind, a.perfect, a.reason,
            CASE WHEN l.id IS NOT NULL THEN (SELECT count(*) FROM panel WHERE layout_id = l.id) END AS panels,
-           EXISTS (SELECT FROM job WHERE subject_id = p.id AND comic_id = p.comic_id AND stage <> 'ingest'
+           EXISTS (SELECT FROM job WHERE subject_id = p.id AND comic_id = p.comic_id AND {ON_PAGE}
                    AND state IN ('queued', 'running')) AS busy,
-           EXISTS (SELECT FROM job WHERE subject_id = p.id AND comic_id = p.comic_id AND stage <> 'ingest'
+           EXISTS (SELECT FROM job WHERE subject_id = p.id AND comic_id = p.comic_id AND {ON_PAGE}
                    AND state = 'failed') AS failed
     FROM page p LEFT JOIN layout l ON l.id = p.layout_id {ALIGNED}"""
 
 
-def cards(connection: sa.Connection, *, before: int | None, title: str, limit: int) -> Sequence[Row]:
-    """Comics, the newest first: those with an id below `before` and `title` in their title."""
+def cards(connection: sa.Connection, *, before: int | None, narrowing: Narrowing, limit: int) -> Sequence[Row]:
+    """Comics, the newest first: those of a narrowing, with an id below `before`."""
     return rows(
         connection,
-        f"{CARD} WHERE (CAST(:before AS bigint) IS NULL OR c.id < :before) "
-        "AND position(lower(:title) IN lower(c.title)) > 0 ORDER BY c.id DESC LIMIT :limit",
+        f"{CARD} WHERE (CAST(:before AS bigint) IS NULL OR c.id < :before) AND {NARROWED} "
+        "ORDER BY c.id DESC LIMIT :limit",
         before=before,
-        title=title,
         limit=limit,
+        **narrowing.parameters(),
     )
 
 
@@ -94,7 +101,7 @@ def jobs_to_look_at(connection: sa.Connection, *, comic_id: int | None, limit: i
         connection,
         "SELECT j.id, j.stage, j.subject_id, j.state, j.attempt, j.max_attempts, j.error, j.finished_at, j.comic_id, "
         "c.title AS comic, p.id AS page_id, p.number AS page_number FROM job j LEFT JOIN comic c ON c.id = j.comic_id "
-        "LEFT JOIN page p ON p.id = j.subject_id AND p.comic_id = j.comic_id AND j.stage <> 'ingest' "
+        f"LEFT JOIN page p ON p.id = j.subject_id AND p.comic_id = j.comic_id AND j.{ON_PAGE} "
         "WHERE j.state IN ('failed', 'blocked') AND (CAST(:comic AS bigint) IS NULL OR j.comic_id = :comic) "
         "ORDER BY j.id DESC LIMIT :limit",
         comic=comic_id,
@@ -106,14 +113,17 @@ def page_of(connection: sa.Connection, page_id: int) -> Row:
     """One page with its comic, its neighbours and what its alignment says; NotFound names the id."""
     found = row(
         connection,
-        "SELECT p.*, c.title AS comic, c.page_count, l.kind AS layout_kind, l.direction, l.source AS layout_source, "
-        "l.objects, a.perfect, a.reason, coalesce(a.leftovers, '[]') AS leftovers, "
-        "(SELECT id FROM page WHERE comic_id = p.comic_id AND number < p.number ORDER BY number DESC LIMIT 1) "
-        "AS previous_id, "
-        "(SELECT id FROM page WHERE comic_id = p.comic_id AND number > p.number ORDER BY number LIMIT 1) AS next_id, "
-        "EXISTS (SELECT FROM job WHERE subject_id = p.id AND comic_id = p.comic_id AND stage <> 'ingest' "
+        "SELECT p.*, c.title AS comic, c.hidden AS comic_hidden, c.page_count, l.kind AS layout_kind, l.direction, "
+        "l.source AS layout_source, l.objects, a.perfect, a.reason, coalesce(a.leftovers, '[]') AS leftovers, "
+        "before.id AS previous_id, before.image_sha256 AS previous_image, "
+        "after.id AS next_id, after.image_sha256 AS next_image, "
+        f"EXISTS (SELECT FROM job WHERE subject_id = p.id AND comic_id = p.comic_id AND {ON_PAGE} "
         "AND state IN ('queued', 'running')) AS busy "
         "FROM page p JOIN comic c ON c.id = p.comic_id LEFT JOIN layout l ON l.id = p.layout_id "
+        "LEFT JOIN LATERAL (SELECT id, image_sha256 FROM page WHERE comic_id = p.comic_id AND number < p.number "
+        "ORDER BY number DESC LIMIT 1) before ON true "
+        "LEFT JOIN LATERAL (SELECT id, image_sha256 FROM page WHERE comic_id = p.comic_id AND number > p.number "
+        "ORDER BY number LIMIT 1) after ON true "
         f"{ALIGNED} WHERE p.id = :id",
         id=page_id,
     )
@@ -133,14 +143,6 @@ def panels_of(connection: sa.Connection, layout_id: int | None) -> Sequence[Row]
         "ORDER BY n.position",
         layout=layout_id,
     )
-
-
-def picture_of(connection: sa.Connection, page_id: int) -> Row:
-    """The blob and the name of a page's image; NotFound when the page has none."""
-    found = row(connection, "SELECT image_sha256, name, error FROM page WHERE id = :id", id=page_id)
-    if found is None or found["image_sha256"] is None:
-        raise NotFound(f"There is no image of page {page_id}.")
-    return found
 
 
 def starts(connection: sa.Connection, *, limit: int = 12) -> Sequence[Row]:

@@ -150,6 +150,14 @@ def card_state(card: Mapping[Any, Any]) -> str:
     return "look" if card["failed"] or card["unreadable"] else "ready"
 
 
+def place_in_series(comic: Mapping[Any, Any]) -> str:
+    """A comic's series, number, volume and year, those that are known: `The Lantern Year #2 · vol. 1 · 2014`."""
+    number = f"#{comic['number']}" if comic["number"] else ""
+    volume = f"vol. {comic['volume']}" if comic["volume"] is not None else ""
+    named = " ".join(part for part in (comic["series"], number) if part)
+    return " · ".join(part for part in (named, volume, str(comic["year"] or "")) if part)
+
+
 def build_environment() -> Environment:
     """The templates; whatever they print is escaped, and a name they misspell is an error."""
     made = Environment(
@@ -160,5 +168,7 @@ def build_environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(size=size, count=count, usd=usd, percent=percent, when=when)
-    made.globals.update(asset=asset, card_state=card_state, missing_libraries=missing_libraries)
+    made.globals.update(
+        asset=asset, card_state=card_state, missing_libraries=missing_libraries, place_in_series=place_in_series
+    )
     return made

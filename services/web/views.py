@@ -14,8 +14,13 @@ from jinja2 import Environment
 from starlette.exceptions import HTTPException
 
 from services.web import ledger, library, pages
+from services.web.records import shelves
+from services.web.records.about import about_comic
+from services.web.records.shelves import Narrowing
+from shared.domain.duplicates import DuplicateKind, DuplicateState
 from shared.domain.pipeline import STAGES
 from shared.domain.training import OPTIONS, RunConfig
+from shared.domain.walk import COMIC_SUFFIXES
 from shared.errors import ComicsError
 from shared.http.app import SESSION, Configured, Database
 from shared.store.db import unit_of_work
@@ -23,6 +28,8 @@ from shared.work import jobs, promotions
 
 log = logging.getLogger(__name__)
 Id = Annotated[int, Path(ge=1, le=2**62)]
+Words = Annotated[str, Query(max_length=200)]
+Name = Annotated[str, Query(max_length=500)]
 CARDS, TILES, JOBS = 60, 240, 50  # of each at most on one screen
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
@@ -88,23 +95,29 @@ def covers(
     request: Request,
     url: Database,
     configured: Configured,
-    title: Annotated[str, Query(max_length=200)] = "",
+    title: Words = "",
+    source: Name = "",
+    collection: Name = "",
     before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
 ) -> HTMLResponse:
     """All comics as covers, the newest first."""
-    wanted = title.strip().replace("\x00", "")
+    title, source, collection = (text.replace("\x00", "") for text in (title.strip(), source, collection))
+    narrowing = Narrowing(title=title, source=source, collection=collection)
     with unit_of_work(url) as connection:
-        found = library.cards(connection, before=before, title=wanted, limit=CARDS + 1)
+        found = library.cards(connection, before=before, narrowing=narrowing, limit=CARDS + 1)
         everything = library.comic_count(connection)
-    more = found[CARDS - 1]["id"] if len(found) > CARDS else None
+        choices = shelves.choices(connection, narrowing)
+    more = narrowing.address(before=found[CARDS - 1]["id"]) if len(found) > CARDS else None
     return screen(
         request,
         "library.html",
-        twin="/comics",
+        twin=narrowing.twin(),
         cards=found[:CARDS],
         more=more,
-        title=wanted,
+        narrowing=narrowing,
+        choices=choices,
         everything=everything,
+        suffixes=sorted(COMIC_SUFFIXES, key=lambda suffix: (not suffix.startswith(".cb"), suffix)),
         upload_limit=configured.upload_limit,
         private=not configured.vlm_configured,
     )
@@ -129,11 +142,14 @@ def comic(
     request: Request,
     comic_id: Id,
     url: Database,
+    configured: Configured,
     after: Annotated[int, Query(ge=-1, le=2**31 - 1)] = -1,
 ) -> HTMLResponse:
-    """A comic's pages, and what on it needs a look."""
+    """A comic: what is said about it, its pages, and what on it needs a look."""
     with unit_of_work(url) as connection:
         card = library.card(connection, comic_id)
+        about = about_comic(connection, comic_id, usual=configured.direction)
+        choices = shelves.choices(connection, Narrowing())
         tiles = library.tiles(connection, comic_id, after=after, limit=TILES + 1)
         failures = library.jobs_to_look_at(connection, comic_id=comic_id, limit=JOBS)
         stages = jobs.counts(connection, comic_id)
@@ -143,6 +159,8 @@ def comic(
         "comic.html",
         twin=f"/comics/{comic_id}",
         comic=card,
+        about=about,
+        choices=choices,
         tiles=tiles[:TILES],
         more=more,
         failures=failures,
@@ -160,14 +178,23 @@ def page(request: Request, page_id: Id, url: Database) -> HTMLResponse:
     return screen(request, "page.html", twin=f"/alignment/{page_id}", page=found, panels=panels)
 
 
+@router.get("/ui/duplicates")
+def duplicates(request: Request, kind: DuplicateKind = "comic", state: DuplicateState = "open") -> HTMLResponse:
+    """What looks the same, to be decided about; the browser asks `GET /duplicates` and draws what it answers."""
+    return screen(request, "duplicates.html", twin=f"/duplicates?kind={kind}&state={state}", kind=kind, state=state)
+
+
 @router.get("/ui/search")
 def search(request: Request, url: Database, panel: Annotated[int | None, Query(ge=1, le=2**62)] = None) -> HTMLResponse:
     """Find by words, by a picture, or like a panel; the browser asks `POST /search` and draws what it answers."""
     with unit_of_work(url) as connection:
-        titles = library.comic_titles(connection)
-        place = library.panel_place(connection, panel) if panel else None
-        starts = library.starts(connection)
-    return screen(request, "search.html", twin="/embeddings", titles=titles, panel=place, panel_id=panel, starts=starts)
+        values: dict[str, Any] = {
+            "titles": library.comic_titles(connection),
+            "panel": library.panel_place(connection, panel) if panel else None,
+            "starts": library.starts(connection),
+            "choices": shelves.choices(connection, Narrowing()),
+        }
+    return screen(request, "search.html", twin="/embeddings", panel_id=panel, **values)
 
 
 @router.get("/ui/training")
@@ -181,6 +208,7 @@ def training(request: Request, url: Database) -> HTMLResponse:
             "detectors": ledger.detectors(connection),
             "promotions": promotions.promotions(connection),
             "titles": library.comic_titles(connection),
+            "choices": shelves.choices(connection, Narrowing()),
         }
     return screen(request, "training.html", twin="/runs", options=OPTIONS, usual=RunConfig(), **values)
 

@@ -39,16 +39,29 @@ export function changed() {
   document.body.dispatchEvent(new Event("changed"));
 }
 
-/* Buttons: data-post="ADDRESS", data-post-each="1,2,3" (jobs), data-confirm, data-said. */
+/* What the screen before had to say. */
+try {
+  const said = sessionStorage.getItem("said");
+  sessionStorage.removeItem("said");
+  if (said) say(said);
+} catch {
+  // Forbidden storage: nothing was left there.
+}
+
+/* Buttons: data-post="ADDRESS" or data-patch="ADDRESS", data-body (JSON), data-post-each="1,2,3" (jobs), data-confirm,
+   data-said. */
 addEventListener("click", async (event) => {
-  const button = event.target.closest("button[data-post], button[data-post-each]");
+  const button = event.target.closest("button[data-post], button[data-patch], button[data-post-each]");
   if (!button || button.disabled) return;
   if (button.dataset.confirm && !confirm(button.dataset.confirm)) return;
   button.disabled = true;
   try {
-    if (button.dataset.post) await tell(button.dataset.post);
+    const body = button.dataset.body && JSON.parse(button.dataset.body);
+    if (button.dataset.patch) await tell(button.dataset.patch, body, "PATCH");
+    else if (button.dataset.post) await tell(button.dataset.post, body);
     else await Promise.all(button.dataset.postEach.split(",").map((job) => again(job)));
     if (button.dataset.said) say(button.dataset.said);
+    document.body.dispatchEvent(new Event("acted")); // for what need not follow the work of others
     changed();
     watch();
   } catch (error) {
@@ -93,6 +106,7 @@ const READ = {
   number: (field) => Number(field.value),
   percent: (field) => Number(field.value) / 100,
   numbers: (field) => [...field.selectedOptions].map((option) => Number(option.value)),
+  names: (field) => [...field.selectedOptions].map((option) => option.value.trim()),
 };
 
 function fieldsOf(form) {

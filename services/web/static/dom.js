@@ -19,7 +19,11 @@ export const bdi = (text) => h("bdi", {}, String(text));
 /** One of the outlines that the page already holds, or nothing. */
 export function icon(name) {
   const shapes = {
+    check: "M5 12.500l4.500 4.500L19 7.500",
     close: "M6 6l12 12M18 6 6 18",
+    hide: "M4 4l16 16M9.700 6a8.700 8.700 0 0 1 2.300-.5C18 5.500 21.500 12 21.500 12a16 16 0 0 1-2.700 3.300M6.200 8.100A15 15 0 0 0 2.500 12S6 18.500 12 18.500a9 9 0 0 0 3.600-.800",
+    star: "M12 4l2.400 5.100 5.600.700-4.100 3.900 1.100 5.500L12 16.500 7 19.200l1.100-5.500L4 9.800l5.600-.7z",
+    undo: "M8.500 5 4 9.500 8.500 14M4.500 9.500H14a5.200 5.200 0 0 1 0 10.400H9",
     alike: "M4 4h9v9H4zM11 17.500V20h9v-9h-2.500",
   };
   const made = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -58,9 +62,9 @@ export async function ask(address, options = {}) {
   return body;
 }
 
-/** The same with a JSON body. */
-export function tell(address, body) {
-  const options = { method: "POST" };
+/** The same with a JSON body, or without one. */
+export function tell(address, body, method = "POST") {
+  const options = { method };
   if (body !== undefined) {
     options.headers = { "Content-Type": "application/json" };
     options.body = JSON.stringify(body);
@@ -75,6 +79,15 @@ export function say(words, { bad = false } = {}) {
   close.addEventListener("click", () => toast.remove());
   document.getElementById("toasts").append(toast);
   if (!bad) setTimeout(() => toast.remove(), 5000);
+}
+
+/** Say it on the screen that is shown next. */
+export function sayNext(words) {
+  try {
+    sessionStorage.setItem("said", words);
+  } catch {
+    // Forbidden storage: it stays unsaid.
+  }
 }
 
 /** Whether a key press is meant for the field it happens in. */

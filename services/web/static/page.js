@@ -47,10 +47,9 @@ addEventListener("keydown", (event) => {
   const side = { ArrowLeft: "left", ArrowRight: "right" }[event.key];
   if (side) document.getElementById(`turn-${side}`)?.click();
 });
-for (const link of document.querySelectorAll(".pager a")) {
+for (const link of document.querySelectorAll(".pager a[data-image]")) {
   // The neighbours' pictures are ready before they are asked for.
-  const id = link.getAttribute("href").split("/").pop();
-  addEventListener("load", () => setTimeout(() => (new Image().src = `/images/${id}`), 300), { once: true });
+  addEventListener("load", () => setTimeout(() => (new Image().src = `/images/${link.dataset.image}`), 300), { once: true });
 }
 
 /* Provenance: the answer as a readable list. */

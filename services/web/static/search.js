@@ -4,13 +4,15 @@ import { ask, bdi, h, icon, onDrop, Refused } from "./dom.js";
 const form = document.getElementById("query");
 const words = document.getElementById("words");
 const comic = document.getElementById("comic");
+// Each is there only where there is something to choose.
+const shelves = ["source", "collection"].map((name) => document.getElementById(name)).filter(Boolean);
 const chip = document.getElementById("chip");
 const results = document.getElementById("results");
 const hint = document.getElementById("hint");
 const summary = document.getElementById("summary");
 const asked = document.getElementById("asked");
 const LIMIT = 60;
-const LOOK = { panel: 480, page: 480 };
+const LOOK = 480; // pixels across
 
 let panel = null; // more like this one
 let picture = null; // a file of one's own
@@ -23,6 +25,7 @@ function fromAddress() {
   const given = new URLSearchParams(location.search);
   words.value = given.get("q") ?? "";
   comic.value = given.get("comic") ?? "";
+  for (const shelf of shelves) shelf.value = given.get(shelf.name) ?? "";
   form.elements.kind.value = given.get("kind") === "page" ? "page" : "panel";
   panel = /^\d+$/.test(given.get("panel") ?? "") ? Number(given.get("panel")) : null;
   picture = null;
@@ -33,6 +36,7 @@ function toAddress() {
   if (words.value.trim()) said.set("q", words.value.trim());
   if (panel) said.set("panel", panel);
   if (comic.value) said.set("comic", comic.value);
+  for (const shelf of shelves) if (shelf.value) said.set(shelf.name, shelf.value);
   if (kind() === "page") said.set("kind", "page");
   const address = `/ui/search${said.size ? `?${said}` : ""}`;
   if (address !== location.pathname + location.search) history.pushState(null, "", address);
@@ -43,7 +47,7 @@ function showChip() {
   if (image.src.startsWith("blob:")) URL.revokeObjectURL(image.src);
   chip.hidden = !panel && !picture;
   if (picture) image.src = URL.createObjectURL(picture);
-  else if (panel) image.src = `/panels/${panel}/image?side=160`;
+  else if (panel) image.src = `/panels/${panel}/image?width=160`;
   else image.removeAttribute("src");
   const place = asked && Number(asked.dataset.panel) === panel ? asked.textContent : "";
   chip.querySelector("span").textContent = picture ? picture.name || "your picture" : place || `panel ${panel}`;
@@ -65,6 +69,7 @@ async function search() {
     return;
   }
   const filters = { kind: kind(), comics: comic.value ? [Number(comic.value)] : [] };
+  for (const shelf of shelves) filters[`${shelf.name}s`] = shelf.value ? [shelf.value.trim()] : []; // a space asks for those in none
   const options = { method: "POST" };
   if (picture) {
     options.body = new FormData();
@@ -115,8 +120,9 @@ function draw(answer) {
 function hit(found, alike) {
   const ratio = found.box ? found.box[2] / found.box[3] : 0.72;
   const place = `page ${found.page_number + 1}`;
-  const address = found.panel_image ? `${found.panel_image}?side=${LOOK.panel}` : `/ui/thumbs/${found.page_id}?side=${LOOK.page}`;
-  const image = h("img", { src: address, alt: "", loading: "lazy", decoding: "async" });
+  const address = new URL(found.panel_image ?? found.page_image, location);
+  address.searchParams.set("width", LOOK);
+  const image = h("img", { src: address.href, alt: "", loading: "lazy", decoding: "async" });
   const link = h(
     "a",
     { href: `/ui/pages/${found.page_id}${found.panel_id ? `#panel-${found.panel_id}` : ""}` },
@@ -165,7 +171,7 @@ form.addEventListener("submit", (event) => {
   go();
 });
 form.addEventListener("change", (event) => {
-  if (event.target === comic || event.target.name === "kind") go();
+  if (event.target === comic || shelves.includes(event.target) || event.target.name === "kind") go();
 });
 words.addEventListener("search", () => words.value || go());
 chip.querySelector("button").addEventListener("click", () => {

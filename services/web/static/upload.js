@@ -6,7 +6,8 @@ const box = document.getElementById("uploads");
 const list = box.querySelector("ul");
 const words = document.getElementById("uploads-words");
 const limit = Number(document.body.dataset.uploadLimit);
-const READABLE = /\.(cbz|zip|pdf)$/i;
+const suffixes = document.body.dataset.suffixes.split(" ");
+const formats = suffixes.map((suffix) => suffix.slice(1).toUpperCase()).join(", ");
 const waiting = [];
 let sending = 0;
 const AT_ONCE = 2;
@@ -29,7 +30,7 @@ function add(files) {
     const line = h("li", {}, h("span.name", {}, bdi(file.name)), said, bar);
     list.append(line);
     const upload = { file, said, bar, line };
-    if (!READABLE.test(file.name)) refuse(upload, "Not a comic this program opens: send CBZ, ZIP or PDF.");
+    if (!suffixes.some((suffix) => file.name.toLowerCase().endsWith(suffix))) refuse(upload, `Not a comic this program opens; it opens ${formats}.`);
     else if (file.size > limit) refuse(upload, "Larger than this installation takes.");
     else waiting.push(upload);
   }
@@ -47,6 +48,7 @@ function refuse(upload, reason) {
   upload.said.textContent = reason;
   upload.said.classList.add("bad");
   upload.bar.remove();
+  list.prepend(upload.line); // where it is seen, however many others go well
 }
 
 // XMLHttpRequest, because fetch does not tell how much was sent.

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -140,12 +141,59 @@ def screens(configured: Settings) -> dict[str, str]:
         run=run, values=json.dumps({"crop_to_panel_r1": 0.5, "crop_to_panel_r1_chance": 0.1}),
     )  # fmt: skip
     assert job
+    twin = describe(url, comic)
     return {
         "library": "/ui/", "found": "/ui/?title=script", "not found": "/ui/?title=%3Cscript%3E%22%3E%3Cimg",
         "cards": f"/ui/cards?ids={comic}", "comic": f"/ui/comics/{comic}", "page": f"/ui/pages/{first}",
         "unreadable page": f"/ui/pages/{third}", "search": f"/ui/search?panel={panel}", "training": "/ui/training",
         "dataset": f"/ui/datasets/{dataset}", "run": f"/ui/runs/{run}", "costs": "/ui/costs", "work": "/ui/work",
+        "hidden comic": f"/ui/comics/{twin}", "hidden page": f"/ui/pages/{second}", "duplicates": "/ui/duplicates",
+        "decided": "/ui/duplicates?kind=page&state=decided", "shelf": f"/ui/?collection={quote(HOSTILE)}",
     }  # fmt: skip
+
+
+def describe(url: str, comic: int) -> int:
+    """Say about a comic, in every place where a stranger may speak, something hostile; a hidden duplicate of it."""
+    told = dict.fromkeys(("imprint", "rating", "summary"), HOSTILE) | {"web": "javascript:alert(1)", "month": 5}
+    listed = {"genres": [HOSTILE], "people": {HOSTILE: [HOSTILE]}, "identifiers": {HOSTILE: HOSTILE}}
+    details = {**told, **listed, "title": HOSTILE, "year": 1999, "other": {HOSTILE: HOSTILE}}
+    execute(
+        url,
+        "UPDATE comic SET series = :said, number = :said, volume = 1, year = 1999, publisher = :said, "
+        "language = :said, source = :said, collection = :said, reference = :said, reference_mtime_ns = 1, "
+        "details = CAST(:details AS jsonb), origins = CAST(:origins AS jsonb) WHERE id = :comic",
+        comic=comic, said=HOSTILE, details=json.dumps(details),
+        origins=json.dumps(dict.fromkeys(details, "comicinfo") | {"series": "person"}),
+    )  # fmt: skip
+    execute(
+        url,
+        "INSERT INTO comic_metadata (comic_id, origin, fields, warnings) "
+        "VALUES (:comic, 'comicinfo', '{}', CAST(:warnings AS jsonb))",
+        comic=comic, warnings=json.dumps([HOSTILE]),
+    )  # fmt: skip
+    execute(
+        url,
+        "INSERT INTO source_file (location, size, mtime_ns, comic_id) VALUES ('nas:' || :said, 1, 1, :comic)",
+        comic=comic, said=HOSTILE,
+    )  # fmt: skip
+    execute(
+        url,
+        "UPDATE page SET hidden = 'deleted', label = 'advertisement', shape = 'spread' WHERE comic_id = :comic "
+        "AND number = 1",
+        comic=comic,
+    )  # fmt: skip
+    twin = number(
+        url,
+        "INSERT INTO comic (sha256, file_name, title, size, media_type, page_count, hidden) "
+        "VALUES ('twin', :said, :said, 1, 'x', 0, true) RETURNING id",
+        said=HOSTILE,
+    )  # fmt: skip
+    execute(
+        url,
+        "INSERT INTO comic_match (a_id, b_id, score, shared, verdict, decided_at) VALUES (:a, :b, 1, 3, 'same', now())",
+        a=comic, b=twin,
+    )  # fmt: skip
+    return twin
 
 
 def safe(answer_headers: object) -> None:
@@ -208,22 +256,116 @@ def test_a_large_library_is_shown_slice_by_slice_and_filtered(client: TestClient
         "INSERT INTO comic (sha256, file_name, title, size, media_type, page_count) "
         "SELECT md5(n::text), n || '.cbz', 'Volume ' || n, 1, 'application/zip', 1 FROM generate_series(1, 130) n",
     )
-    address: str | None = "/ui/"
-    seen: list[str] = []
-    while address is not None:
-        elements = Written(client.get(address).text).elements
-        seen += [str(of["id"]) for tag, of in elements if tag == "li" and of.get("class") == "card"]
-        onward = [str(of["href"]) for _, of in elements if str(of.get("hx-target")) == "closest .more"]
-        address = onward[0] if onward else None
-    assert len(seen) == len(set(seen)) == 130
+    assert len(cards(client, "/ui/")) == 130
     assert "Volume 117" in client.get("/ui/?title=OLUME 117").text
     assert client.get("/ui/?title=OLUME 117").text.count('class="card"') == 1
 
 
+def cards(client: TestClient, address: str | None) -> list[str]:
+    """The comics of the library's slices, from an address on; each stands in one of them."""
+    seen: list[str] = []
+    while address is not None:
+        elements = Written(client.get(address).text).elements
+        seen += [str(of["id"]) for tag, of in elements if tag == "li" and "card" in str(of.get("class")).split()]
+        onward = [str(of["href"]) for _, of in elements if str(of.get("hx-target")) == "closest .more"]
+        address = onward[0] if onward else None
+    assert len(seen) == len(set(seen))
+    return seen
+
+
+def test_the_library_offers_its_sources_and_collections_to_filter_by(client: TestClient, configured: Settings) -> None:
+    def offered(address: str) -> dict[str, list[str | None]]:
+        found: dict[str, list[str | None]] = {}
+        for tag, of in Written(client.get(address).text).elements:
+            if tag == "select" and of["id"] in ("source", "collection"):
+                name = str(of["id"])
+                found[name] = []
+            elif tag == "option" and found:
+                found[name].append(of["value"])
+        return found
+
+    execute(
+        str(configured.database_url),
+        "INSERT INTO comic (sha256, file_name, title, size, media_type, collection) "
+        "SELECT md5(n::text), n || '.cbz', 'Volume ' || n, 1, 'x', CASE n % 2 WHEN 0 THEN 'Dark Horse' ELSE :odd END "
+        "FROM generate_series(1, 130) n",
+        odd=HOSTILE,
+    )
+    shelves = sorted(["Dark Horse", HOSTILE], key=str.lower)
+    assert offered("/ui/") == offered("/ui/search") == {"collection": ["", *shelves]}, "one source is no choice"
+    assert len(cards(client, "/ui/?collection=Dark+Horse")) == 65
+    assert len(cards(client, f"/ui/?collection={quote(HOSTILE)}&title=7")) == 17
+    assert "No comic stands there" in client.get("/ui/?collection=Dark+Horse&source=nowhere").text
+
+
+def test_the_library_is_narrowed_by_words_of_title_and_series_and_counts_what_is_left(
+    client: TestClient, configured: Settings
+) -> None:
+    execute(
+        str(configured.database_url),
+        "INSERT INTO comic (sha256, file_name, title, size, media_type, series, number, year, source, collection, "
+        "hidden, page_count) SELECT md5(n::text), 'x', 'Issue ' || n, 1, 'x', "
+        "CASE n % 2 WHEN 0 THEN 'The Lantern Year' END, n::text, 2014, "
+        "CASE WHEN n < 4 THEN 'Calibre' ELSE 'upload' END, CASE WHEN n < 3 THEN 'Harbour' ELSE '' END, "
+        "n = 6, 1 FROM generate_series(1, 9) n",
+    )
+    assert len(cards(client, "/ui/?title=year+LANTERN")) == 4, "each word somewhere, in any order"
+    assert cards(client, "/ui/?title=lantern+issue+8") == ["comic-8"]
+    assert len(cards(client, "/ui/?source=Calibre")) == 3
+    assert len(cards(client, "/ui/?collection=+")) == 7, "those in no collection"
+    whole = client.get("/ui/").text
+    assert "The Lantern Year #8 · 2014" in whole
+    assert all(label in whole for label in ("Calibre (3)", "upload (6)", "Harbour (2)", "In no collection (7)"))
+    shelf = client.get("/ui/?source=Calibre").text
+    assert all(label in shelf for label in ("Calibre (3)", "upload (6)", "Harbour (2)", "In no collection (1)"))
+    assert whole.count('class="card aside"') == whole.count("hidden, a duplicate") == 1
+
+
+def test_a_comic_tells_who_says_what_and_what_may_be_taken_back(client: TestClient, configured: Settings) -> None:
+    url = str(configured.database_url)
+    add_pages(url, 1, title="Bram and the drum")
+    execute(
+        url,
+        "UPDATE comic SET year = 2014, language = 'ja', publisher = 'Harbour', reference = '/shelf/bram.cbz', "
+        "reference_mtime_ns = 1, details = CAST(:details AS jsonb), origins = CAST(:origins AS jsonb)",
+        details=json.dumps({"web": "https://example.org/bram", "people": {"writer": ["Ada Rowan", "Tom Okafor"]}}),
+        origins=json.dumps({"year": "person", "publisher": "comicinfo", "language": "file name", "people": "calibre"}),
+    )  # fmt: skip
+    for place in ("studio:/shelf/bram.cbz", "nas:/backup/bram.cbz"):
+        execute(url, "INSERT INTO source_file (location, size, mtime_ns, comic_id) VALUES (:at, 1, 1, 1)", at=place)
+    shown = Written(client.get("/ui/comics/1").text)
+    said = " ".join(shown.text.split())
+    for words in ("Year2014you", "PublisherHarbourComicInfo", "Languagejaits file name",
+                  "Readright to leftits language", "TitleBram and the drumits file name",
+                  "WriterAda Rowan, Tom Okafor Calibre", "read where it lies", "studio:/shelf/bram.cbz read here",
+                  "the file itself stays where it lies, untouched"):  # fmt: skip
+        assert words in said, words
+    assert [of["data-back"] for tag, of in shown.elements if "data-back" in of] == ["year"]
+    assert ("https://example.org/bram", "noreferrer nofollow") in [
+        (of.get("href"), of.get("rel")) for tag, of in shown.elements if tag == "a"
+    ]
+
+
+def test_what_a_comics_own_job_met_is_not_told_of_a_page_with_its_number(
+    client: TestClient, configured: Settings
+) -> None:
+    url = str(configured.database_url)
+    assert add_pages(url, 1) == [1]
+    execute(
+        url,
+        "INSERT INTO job (stage, subject_id, comic_id, fingerprint, state, attempt, max_attempts, error) "
+        "VALUES ('compare', 1, 1, 'x', 'failed', 3, 3, 'no memory')",
+    )
+    shown = client.get("/ui/comics/1").text
+    assert "no memory" in shown
+    assert shown.count('href="/ui/pages/1"') == 1, "its tile, and no failure of it"
+    assert ">waiting<" in shown
+
+
 def test_what_is_not_there_is_a_page_that_says_so(client: TestClient) -> None:
     for address in ("/ui/comics/77", "/ui/pages/77", "/ui/runs/77", "/ui/datasets/77", "/ui/nowhere", "/ui/comics/x",
-                    "/ui/pages/99999999999999999999999", "/ui/static/../api.py", "/ui/vendor/nothing.js",
-                    "/ui/thumbs/77"):  # fmt: skip
+                    "/ui/duplicates?kind=x", "/ui/pages/99999999999999999999999", "/ui/static/../api.py",
+                    "/ui/vendor/nothing.js"):  # fmt: skip
         answer = client.get(address)
         assert answer.status_code == 404, address
         assert answer.headers["content-type"].startswith("text/html"), address
