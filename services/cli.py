@@ -10,9 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.adding_commands import add_adding_command
+from services.amounts import counted
+from services.duplicates_commands import add_duplicates_command
 from services.following import follow
 from services.learning_commands import add_commands
-from services.wrong_calls import Parser, WrongCall, checked
+from services.metadata_commands import add_metadata_commands
+from services.removal_commands import add_removal_commands
+from services.wrong_calls import Parser, WrongCall, checked, plainly
 from shared.domain.pipeline import QUEUES
 from shared.errors import ComicsError
 from shared.settings import Settings, settings
@@ -27,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(chosen.run(chosen, settings()) or 0)
     except ComicsError as error:
-        print(f"comics: {error}", file=sys.stderr)
+        print(f"comics: {plainly(error)}", file=sys.stderr)
         return 2 if isinstance(error, WrongCall) else 1
     except BrokenPipeError:  # whoever read our lines has enough of them, as `head` does
         sys.stdout = None  # or Python would try to flush it at the end
@@ -48,9 +53,7 @@ def parser() -> argparse.ArgumentParser:
         return made
 
     command("up", _up, "start everything on this machine, until Ctrl-C")
-    add = command("add", _add, "add comics: files, folders of images, or folders of comics")
-    add.add_argument("paths", nargs="+", type=Path, metavar="PATH")
-    add.add_argument("--no-wait", action="store_true", help="do not wait until they are searchable")
+    add_adding_command(command, _client)
     status = command("status", _status, "how far the work is, and what failed")
     status.add_argument("--follow", action="store_true", help="watch until nothing is left to do")
     status.add_argument("--retry", action="store_true", help="try everything that failed again")
@@ -62,16 +65,21 @@ def parser() -> argparse.ArgumentParser:
     search.add_argument(
         "--comic", type=int, action="append", default=[], metavar="ID", help="only in this comic (repeatable)"
     )
+    _add_shelves(search)
     search.add_argument("--pages", action="store_true", help="find pages instead of panels")
     search.add_argument("--limit", type=int, default=10, metavar="N", help="results at most (default 10)")
     search.add_argument("--json", action="store_true", help="the answer as JSON")
     show = command("show", _show, "a comic with its pages, panels and text, or one panel's provenance")
     show.add_argument("comic", type=int, nargs="?", help="a comic's number; all comics when left out")
     show.add_argument("--panel", type=int, help="a panel's number")
+    _add_shelves(show)
     detect = command("detect", _detect, "find the panels of a folder's images, without a server")
     detect.add_argument("folder", type=Path)
     detect.add_argument("--direction", choices=("ltr", "rtl", "auto"), default="auto", help="reading direction")
     detect.add_argument("--out", type=Path, default=Path("panels.json"), help="{file_name: [[x, y, w, h], …]}")
+    add_metadata_commands(command, _client)
+    add_duplicates_command(command, _client)
+    add_removal_commands(command, _client)
     add_commands(command, _client)
     command("migrate", _migrate, "create or update the database, register models, plan missing work")
     worker = command("worker", _worker, "be a worker of one queue")
@@ -80,50 +88,17 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _add_shelves(command: argparse.ArgumentParser) -> None:
+    for name, what in (("source", "from this source"), ("collection", "of this collection")):
+        command.add_argument(
+            f"--{name}", action="append", default=[], metavar="NAME", help=f"only comics {what} (repeatable)"
+        )
+
+
 def _up(_: argparse.Namespace, configured: Settings) -> None:
     from services.standalone import run
 
     run(configured, say=lambda line: print(line, flush=True))
-
-
-def _add(chosen: argparse.Namespace, configured: Settings) -> int:
-    from shared.domain.packing import find_comics
-
-    found = find_comics(chosen.paths)
-    for skipped in found.skipped:
-        print(f"skipped {skipped.path}: {skipped.reason}", file=sys.stderr)
-    failed = 0
-    added = []
-    with _client(configured) as client:
-        for number, source in enumerate(found.comics, start=1):
-            try:
-                comic = client.add(source.path, name=source.name)
-            except ComicsError as error:
-                failed += 1
-                print(f"comics: {error}", file=sys.stderr)
-                continue
-            added.append(comic.id)
-            print(f"[{number}/{len(found.comics)}] comic {comic.id}: {comic.title}")
-        if added and not chosen.no_wait:
-            follow(client, *dict.fromkeys(added))
-        for comic_id in dict.fromkeys(added) if not chosen.no_wait else []:
-            failed += _report(client, comic_id)
-    return 1 if failed or not found.comics else 0
-
-
-def _report(client: "Client", comic_id: int) -> int:
-    """What became of one comic, a line each; how many things failed."""
-    comic = client.comic(comic_id)
-    if comic.state == "failed":
-        print(f"comic {comic_id}: {comic.error}", file=sys.stderr)
-        return 1
-    unreadable = [page for page in client.pages(comic_id) if page.state == "unreadable"]
-    for page in unreadable:
-        print(f"comic {comic_id}, page {page.number + 1}: {page.error}", file=sys.stderr)
-    jobs = [*client.jobs(comic_id=comic_id), *client.jobs(state="blocked", comic_id=comic_id)]
-    for job in jobs:
-        print(f"comic {comic_id}, {job.stage} job {job.id}: {job.error}", file=sys.stderr)
-    return len(unreadable) + len(jobs)
 
 
 def _status(chosen: argparse.Namespace, configured: Settings) -> int:
@@ -152,7 +127,17 @@ def _status(chosen: argparse.Namespace, configured: Settings) -> int:
 def _search(chosen: argparse.Namespace, configured: Settings) -> int:
     from shared.domain.answers import SearchFilters, SearchRequest
 
-    filters = checked(SearchFilters, {"comics": chosen.comic, "kind": "page" if chosen.pages else "panel"})
+    filters = checked(
+        SearchFilters,
+        {
+            "comics": chosen.comic,
+            "sources": chosen.source,
+            "collections": chosen.collection,
+            "kind": "page" if chosen.pages else "panel",
+        },
+        sources="--source",
+        collections="--collection",
+    )
     wanted = checked(
         SearchRequest,
         {"panel_id": chosen.panel, "words": " ".join(chosen.words) or None, "filters": filters, "limit": chosen.limit},
@@ -188,13 +173,12 @@ def _show(chosen: argparse.Namespace, configured: Settings) -> None:
             print(client.provenance(chosen.panel).model_dump_json(indent=2))
             return
         if chosen.comic is None:
-            for comic in client.comics():
-                print(
-                    f"{comic.id:5} {comic.state:8} {comic.page_count or 0:5} pages  {comic.title}  {comic.error or ''}"
-                )
+            for comic in client.comics(sources=chosen.source, collections=chosen.collection):
+                remark = comic.error or ("hidden" if comic.hidden else "")
+                print(f"{comic.id:5} {comic.state:8} {comic.page_count or 0:5} pages  {comic.title}  {remark}")
             return
         comic = client.comic(chosen.comic)
-        print(f"{comic.title} ({comic.file_name}): {comic.state}, {comic.page_count or 0} pages")
+        print(f"{comic.title} ({comic.file_name}): {comic.state}, {counted(comic.page_count or 0, 'page')}")
         for page in client.pages(comic.id):
             what = page.error or page.layout_kind or "not detected yet"
             print(f"page {page.number + 1} (id {page.id}) {page.name}: {what}")

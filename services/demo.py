@@ -25,7 +25,7 @@ from services.following import follow, follow_run, wait_for_promotion
 from services.search.contact_sheet import ContactRow, contact_sheet
 from services.standalone import up
 from services.training.generators.pages import make_comic
-from shared.domain.answers import PanelView, SearchAnswer
+from shared.domain.answers import ComicView, PanelView, SearchAnswer
 from shared.domain.pictures import Picture, decode
 from shared.domain.training import DatasetRequest, DatasetView, RunConfig, RunRequest
 from shared.errors import ComicsError
@@ -83,7 +83,7 @@ def made_comic(folder: Path) -> Path:
 def show(client: Client, path: Path, out: Path) -> str:
     """Add, wait, ask, draw and tell; the counts of the last line."""
     print(f"adding {path.name}")
-    comic = client.add(path)
+    comic: ComicView = client.add(path)
     begun = time.perf_counter()
     follow(client, comic.id)
     worked = time.perf_counter() - begun

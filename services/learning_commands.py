@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Run = Callable[[argparse.Namespace, Settings], int]
 Command = Callable[[str, Run, str], argparse.ArgumentParser]
 ClientOf = Callable[[Settings], "Client"]
-FREEZING = ("quality", "comic", "held_out", "seed", "name")
+FREEZING = ("quality", "comic", "source", "collection", "held_out", "seed", "name")
 IMPORTING = ("held_out", "seed", "name")
 EXPORTING = ("form", "out")
 # What a run can be told: a word for the value, and what it is.
@@ -85,10 +85,12 @@ def _add_dataset(dataset: argparse.ArgumentParser) -> None:
     mode = dataset.add_mutually_exclusive_group()
     mode.add_argument("--list", action="store_true", help="the datasets there are")
     mode.add_argument("--export", type=int, metavar="ID", help="write dataset ID to --out")
-    mode.add_argument("--import", dest="source", type=Path, metavar="FOLDER", help="a v0.3 folder or a zip of one")
+    mode.add_argument("--import", dest="folder", type=Path, metavar="FOLDER", help="a v0.3 folder or a zip of one")
     freezing = dataset.add_argument_group("freezing, and what of it an import takes too")
     freezing.add_argument("--quality", choices=("perfect", "text", "any"), help="which pages enter (default perfect)")
     freezing.add_argument("--comic", type=int, action="append", metavar="ID", help="only this comic (repeatable)")
+    freezing.add_argument("--source", action="append", metavar="NAME", help="only comics from there (repeatable)")
+    freezing.add_argument("--collection", action="append", metavar="NAME", help="only comics of it (repeatable)")
     freezing.add_argument(
         "--held-out", type=float, metavar="SHARE", help="of pages, by whole comics, to measure on (default 0.2)"
     )
@@ -129,12 +131,12 @@ def _dataset(client: "Client", chosen: argparse.Namespace) -> int:
         return 0
     if chosen.export is not None:
         return _export(client, chosen)
-    if chosen.source is not None:
-        made = _import(client, chosen.source, checked(DatasetRequest, _given(chosen, "--import", IMPORTING)))
+    if chosen.folder is not None:
+        made = _import(client, chosen.folder, checked(DatasetRequest, _given(chosen, "--import", IMPORTING)))
     else:
         told = _given(chosen, "", FREEZING)
-        comics = told.pop("comic", [])
-        made = client.freeze(checked(DatasetRequest, {**told, "filter": DatasetFilter(comics=comics)}))
+        chosen_comics = {f"{name}s": told.pop(name, []) for name in ("comic", "source", "collection")}
+        made = client.freeze(checked(DatasetRequest, {**told, "filter": DatasetFilter(**chosen_comics)}))
     for warning in made.warnings:
         print(f"note: {warning}", file=sys.stderr)
     counts = made.counts

@@ -23,7 +23,6 @@ from fastapi import FastAPI
 from services.embedded import free_port, start_postgres, start_redis
 from services.extraction import ledger
 from services.processes import Child, Nursery, wait_until
-from services.search.library import remove_orphans
 from shared.domain.pipeline import QUEUES, STAGES
 from shared.errors import ComicsError, Conflict
 from shared.http.app import create_app
@@ -31,6 +30,7 @@ from shared.settings import Settings, unconfigured
 from shared.store import checkpoints
 from shared.store.blobs import storage_of
 from shared.store.db import engine, migrate, unit_of_work
+from shared.store.segments import remove_orphans
 from shared.work import jobs, promotions
 
 SERVICES = ("ingestion", "detection", "extraction", "dataspec", "training", "search", "web")
@@ -114,7 +114,7 @@ def up(given: Settings, *, say: Callable[[str], None] = lambda _: None) -> Itera
             storage_of(configured).sweep_scratch(older_than_s=0.0)
             with unit_of_work(database_url) as connection:
                 jobs.disown_all(connection)
-                remove_orphans(connection, configured)
+                remove_orphans(connection, storage_of(configured), older_than_s=0.0)
         stack.callback(engine(database_url).dispose)
         environment = {**_threads(), **unconfigured(os.environ), **configured.environment(), "PYTHONUNBUFFERED": "1"}
         say("starting workers")

@@ -26,6 +26,27 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"comics: {said}; see `{self.prog} --help`\n")
 
 
+# What the server tells a program to ask, and the command that asks it.
+COMMANDS = (
+    (r"GET /comics/facets", "`comics show`"),
+    (r"GET /comics/(?:\{id\}|ID)/pages", "`comics show ID`"),
+    (r"GET /comics", "`comics show`"),
+    (r"GET /jobs", "`comics status`"),
+    (r"GET /datasets", "`comics dataset --list`"),
+    (r"GET /(?:runs|checkpoints|promotions)", "`comics runs`"),
+    (r"GET /duplicates\?kind=(\w+)", r"`comics duplicates --kind \1`"),
+    (r"GET /layouts\?page_id=", "`comics show ID`"),
+)
+
+
+def plainly(problem: object) -> str:
+    """A problem in the words of the command line."""
+    said = str(problem)
+    for asked, command in COMMANDS:
+        said = re.sub(asked, command, said)
+    return said
+
+
 def flag(name: str) -> str:
     """The option that sets a field."""
     return "--" + name.replace("_", "-")

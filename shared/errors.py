@@ -7,6 +7,7 @@
         ├── NotFound          no such comic, page, panel, job …
         ├── Conflict          it contradicts what is already stored
         ├── TooLarge          over a stated limit of bytes, entries or pixels
+        ├── Unable            nothing wrong with the input is known; this machine cannot take it as things are
         └── Unauthorized      no token, or a wrong one
 
 The text of a `ComicsError` is public: it says what was wrong, names the file or id, and says what to do. It never
@@ -67,6 +68,13 @@ class TooLarge(Reject):
 
     status = 413
     title = "Too large"
+
+
+class Unable(Reject):
+    """This machine cannot take the input as things are: a program is missing, memory or time ran out.
+
+    That says nothing for good about the input: who remembers refusals does not remember this one.
+    """
 
 
 class Unauthorized(Reject):

@@ -65,7 +65,7 @@ class Settings(BaseModel):
     lease: float = Field(60.0, gt=0, description="seconds a claimed job stays ours without a heartbeat")
     heartbeat: float = Field(20.0, gt=0, description="seconds between renewals of a lease")
     sweep: float = Field(15.0, gt=0, description="seconds between sweeps")
-    visibility: int = Field(3600, description="Celery visibility timeout, above the longest hard limit")
+    visibility: int = Field(3600, description="seconds after which Celery repeats an unanswered message; harmless")
 
     @property
     def library_folders(self) -> list[Path]:

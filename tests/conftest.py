@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
     from shared.settings import Settings
     from tests.equipment.servers import Servers
 
@@ -19,6 +21,21 @@ sys.path.insert(0, str(ROOT))  # so that `tests.equipment` imports the same way 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of whole installations, which lie in `tests` itself, take longest: they begin first."""
     items.sort(key=lambda item: item.path.parent != ROOT / "tests")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How much is fuzzed: a bounded run of the same inputs each time, or more and others."""
+    parser.addoption("--fuzz", type=int, metavar="N", help="try N other inputs for each opener of files")
+
+
+def pytest_terminal_summary(terminalreporter: "TerminalReporter") -> None:
+    """What the fuzzing came to, summed over its tests and over the processes that ran them."""
+    reports = [report for kind in terminalreporter.stats for report in terminalreporter.getreports(kind)]
+    ended = [report for report in reports if getattr(report, "when", "") == "teardown"]
+    counts = [value for report in ended for name, value in report.user_properties if name == "fuzz"]
+    if counts:
+        total = {key: sum(count[key] for count in counts) for key in counts[0]}
+        terminalreporter.write_line("fuzz " + " ".join(f"{key}={value}" for key, value in total.items()))
 
 
 def absent(reason: str) -> None:

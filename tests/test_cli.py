@@ -11,14 +11,17 @@ from pathlib import Path
 import pytest
 
 from services.cli import main, parser
-from services.following import bar
+from services.following import bar, follow_work
+from services.standalone import prepare
 from shared.domain.answers import Progress, StageCounts
 from shared.domain.schema import Box
+from shared.http.client import Client
 from shared.settings import Settings, settings
 from tests.bench.detection_truth import read_truth, score_panels
 from tests.equipment.api import running_api
 from tests.equipment.hostile_files import picture
 from tests.equipment.rows import execute, job_states
+from tests.services.dataspec.made import add_comic
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -75,6 +78,50 @@ def test_adding_waits_for_the_added_comics_together_and_for_nothing_else(
     assert [counts for counts in ("0/2", "1/2", "2/2") if f"] {counts} " in drawn] == ["0/2", "1/2", "2/2"]
     assert "train" not in drawn
     assert job_states(url, "train") == {"queued": 1}
+
+
+def test_comics_are_shown_searched_and_frozen_by_source_and_collection(
+    configured: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(configured)
+    for title, source, collection in (("Alpha", "Calibre", "2000AD"), ("Beta", "Calibre", ""), ("Gamma", "me", "")):
+        execute(
+            str(configured.database_url),
+            "UPDATE comic SET source = :source, collection = :collection WHERE id = :id",
+            id=add_comic(configured, title, words="carrot"),
+            source=source,
+            collection=collection,
+        )
+
+    def told(*arguments: str, status: int = 0) -> str:
+        assert main(list(arguments)) == status
+        return "".join(capsys.readouterr())
+
+    with running_api(configured):
+        for command in (["show"], ["search", "carrot"]):
+            among = told(*command, "--source", "Calibre")
+            assert ("Alpha" in among, "Beta" in among, "Gamma" in among) == (True, True, False)
+            among = told(*command, "--source", "Calibre", "--source", "me", "--collection", "")
+            assert ("Alpha" in among, "Beta" in among, "Gamma" in among) == (False, True, True)
+        assert "No comic has the collection '2000ad'" in told("search", "carrot", "--collection", "2000ad", status=1)
+        assert "of 1 comics" in told("dataset", "--collection", "2000AD")
+        assert "of 2 comics" in told("dataset", "--source", "Calibre")
+
+
+def test_following_all_work_on_comics_waits_for_no_run_that_trains(
+    configured: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for stage, state in (("train", "queued"), ("ingest", "done"), ("read", "failed")):
+        execute(
+            str(configured.database_url),
+            "INSERT INTO job (stage, subject_id, fingerprint, max_attempts, state) VALUES (:stage, 1, 'a', 9, :state)",
+            stage=stage,
+            state=state,
+        )
+    with running_api(configured, service="ingestion") as address, Client(address) as client:
+        follow_work(client)
+    assert "2/2" in (drawn := capsys.readouterr().out)
+    assert "failed:1" in drawn
 
 
 def test_a_reader_that_has_enough_is_no_error() -> None:

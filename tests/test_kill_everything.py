@@ -54,7 +54,7 @@ def test_no_page_is_lost_and_no_answer_is_paid_twice(tmp_path: Path, home: Path)
                 progress = client.progress(comic.id)
                 assert progress.failed == 0
                 assert {name: counts.done for name, counts in progress.stages.items() if name != "align"} == {
-                    "ingest": 1, "detect": PAGES, "read": PAGES, "extract": asked_pages(client, comic.id),
+                    "ingest": 1, "compare": 1, "detect": PAGES, "read": PAGES, "extract": asked_pages(client, comic.id),
                     "embed": PAGES,
                 }  # fmt: skip
                 assert all(page.layout_id for page in client.pages(comic.id))

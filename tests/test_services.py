@@ -15,7 +15,7 @@ from tests.equipment.compose_check import problems
 
 ROOT = Path(__file__).resolve().parent.parent
 OWNED = {
-    "ingestion": {"/comics", "/images/{page_id}", "/status", "/jobs"},
+    "ingestion": {"/comics", "/comics/facets", "/images/{sha256}", "/images/{page_id}", "/status", "/jobs"},
     "detection": {"/layouts", "/panels/{panel_id}", "/panels/{panel_id}/provenance", "/detect"},
     "extraction": {"/extractions", "/costs", "/vlm"},
     "dataspec": {"/alignment/{page_id}", "/datasets", "/datasets/schema", "/datasets/{dataset_id}/export"},
