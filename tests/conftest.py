@@ -19,8 +19,8 @@ sys.path.insert(0, str(ROOT))  # so that `tests.equipment` imports the same way 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of whole installations, which lie in `tests` itself, take longest: they begin first."""
-    items.sort(key=lambda item: item.path.parent != ROOT / "tests")
+    """Tests of whole installations (those in `tests` itself) and of whole workers take longest: they begin first."""
+    items.sort(key=lambda item: item.path.parent != ROOT / "tests" and item.path.stem != "test_workers")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
