@@ -10,7 +10,7 @@ from shared.files.children import ChildLost, Children, children_of
 from shared.files.containers import Limits
 from shared.files.originals import Stamp, changed, request_for, require_unchanged
 from shared.settings import Settings
-from shared.store.blobs import blob_key, storage_of
+from shared.store.blobs import get_blob, storage_of
 from shared.store.cache import FileCache, cache_of
 from shared.store.db import Row, rows, unit_of_work
 
@@ -31,9 +31,8 @@ def page_image(configured: Settings, sha256: str | None) -> bytes:
     """
     if sha256 is None:
         raise NotFound("The page could not be read; it has no image.")
-    storage = storage_of(configured)
     try:
-        return storage.get(blob_key(sha256))
+        return get_blob(storage_of(configured), sha256)
     except NotFound:
         pass
     cache = cache_of(configured)

@@ -12,7 +12,6 @@ from services.ingestion.truth.pages import (
     TruthText,
     Warnings,
     around,
-    checked,
 )
 from shared.domain.schema import Box
 from shared.files.documents import BadDocument, attribute, child, children, local, parse_xml, words
@@ -35,9 +34,8 @@ def read_frames(data: bytes, names: PageNames, *, name: str) -> Truths:
     cover = child(child(child(root, "meta-data"), "book-info"), "coverpage")
     for page in [*([cover] if cover is not None else []), *children(child(root, "body"), "page")]:
         told = _page(page, names, language, name=name, warnings=warnings)
-        found = checked(told, form="acbf", warnings=warnings) if told is not None else None
-        if told is not None and found is not None:
-            truths.pages.setdefault(told.place.number, found)
+        if told is not None:
+            truths.believe(told, form="acbf", warnings=warnings)
     truths.warnings = warnings.all()
     return truths
 

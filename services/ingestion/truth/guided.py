@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from services.ingestion.truth.fragments import has_region, region, split_reference
-from services.ingestion.truth.pages import PageNames, Told, Truths, TruthText, Warnings, checked, whole_page
+from services.ingestion.truth.pages import PageNames, Told, Truths, TruthText, Warnings, whole_page
 from shared.files.documents import LARGEST, BadDocument, decoded
 
 DEEPEST = 32
@@ -40,8 +40,7 @@ def read_guided(data: bytes, names: PageNames, *, name: str) -> Truths:
         for entry in listed:
             reader.read(entry, depth=0, told=None, panel=None)
         for told in reader.told.values():
-            if (found := checked(told, form="guided", warnings=warnings)) is not None:
-                truths.pages[told.place.number] = found
+            truths.believe(told, form="guided", warnings=warnings)
     truths.warnings = warnings.all()
     return truths
 

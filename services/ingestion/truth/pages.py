@@ -69,6 +69,12 @@ class Truths:
     pages: dict[int, PageTruth] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
+    def believe(self, told: "Told", *, form: Form, warnings: "Warnings") -> None:
+        """Take what holds of what a document says about a page; of a page that it tells of twice, the first counts."""
+        found = checked(told, form=form, warnings=warnings)
+        if found is not None:
+            self.pages.setdefault(told.place.number, found)
+
 
 class Warnings:
     """Warnings of one document: each once, and no more than somebody would read."""

@@ -6,7 +6,7 @@ Source: EPUB Region-Based Navigation 1.0, https://idpf.org/epub/renditions/regio
 from xml.etree.ElementTree import Element
 
 from services.ingestion.truth.fragments import has_region, region, split_reference
-from services.ingestion.truth.pages import PageNames, Told, Truths, TruthText, Warnings, checked, whole_page
+from services.ingestion.truth.pages import PageNames, Told, Truths, TruthText, Warnings, whole_page
 from shared.files.documents import BadDocument, attribute, children, descendants, local, parse_xml, words
 
 PANEL = {"panel", ""}
@@ -33,8 +33,7 @@ def read_regions(data: bytes, names: PageNames, *, name: str) -> Truths:
             if "region-based" in attribute(nav, "type").split():
                 reader.read(nav, panel=None, told=None, kind="")
         for told in reader.told.values():
-            if (found := checked(told, form="epub", warnings=warnings)) is not None:
-                truths.pages[told.place.number] = found
+            truths.believe(told, form="epub", warnings=warnings)
     truths.warnings = warnings.all()
     return truths
 
