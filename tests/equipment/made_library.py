@@ -14,12 +14,12 @@ from itertools import combinations
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance
 
-from services.ingestion.marks import Mark, mark_of
 from services.ingestion.records.duplicates import duplicates
 from services.ingestion.tasks import compare
 from services.training.generators.lettering import font, sentence
 from services.training.generators.pages import make_page
 from shared.domain.duplicates import DuplicateKind
+from shared.domain.marks import Mark, mark_of
 from shared.domain.pipeline import STAGES
 from shared.files.images import PageImage, examine
 from shared.settings import Settings

@@ -5,18 +5,40 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from services.training.generators.artwork import Colour
+from services.training.generators.outlines import Point, Polygon, bounds, half, rectangle
 from shared.domain.schema import Box, Direction
 
-Point = tuple[float, float]
-Polygon = list[Point]
+__all__ = ["Cell", "Cuts", "Frame", "Point", "Polygon", "bleed", "bounds", "divide", "half", "rectangle", "slices"]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The line around one panel, in pixels; `missing` names the sides left out, of "t", "r", "b" and "l".
+
+    Around a panel laid over others the page's `ground` may show as a keyline; a double line has it in its middle.
+    """
+
+    line: float
+    ink: Colour = (0, 0, 0)
+    double: bool = False
+    missing: str = ""
+    keyline: float = 0.0
+    ground: Colour = (255, 255, 255)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One panel's outline in page pixels; `inset` lies on top of another panel."""
+    """One panel's outline in page pixels; `inset` lies on top of another panel.
+
+    `frame` and `open` are None where the page's manner decides about them. Higher layers are painted later.
+    """
 
     polygon: Polygon
     inset: bool = False
+    frame: Frame | None = None
+    open: bool | None = None
+    layer: int = 0
 
     @property
     def box(self) -> Box:
@@ -24,35 +46,13 @@ class Cell:
         return bounds(self.polygon)
 
 
-def bounds(polygon: Sequence[Point]) -> Box:
-    """Bounding box of a polygon."""
-    xs, ys = [p[0] for p in polygon], [p[1] for p in polygon]
-    return Box(min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
-
-
-def rectangle(box: Box) -> Polygon:
-    """The four corners, clockwise from the top left."""
-    return [(box.x, box.y), (box.right, box.y), (box.right, box.bottom), (box.x, box.bottom)]
-
-
-def half(polygon: Polygon, *, normal: Point, offset: float) -> Polygon:
-    """The part of a convex polygon where `normal · p <= offset`."""
-    kept: Polygon = []
-    for k, p in enumerate(polygon):
-        q = polygon[(k + 1) % len(polygon)]
-        a = normal[0] * p[0] + normal[1] * p[1] - offset
-        b = normal[0] * q[0] + normal[1] * q[1] - offset
-        if a <= 0:
-            kept.append(p)
-        if (a < 0 < b) or (b < 0 < a):
-            t = a / (a - b)
-            kept.append((p[0] + t * (q[0] - p[0]), p[1] + t * (q[1] - p[1])))
-    return kept
-
-
 @dataclass(frozen=True)
 class Cuts:
-    """How a page is cut: gutters in pixels, `slant` the largest slope of a cut, chance that a cut is slanted."""
+    """How a page is cut: gutters in pixels, `slant` the largest slope of a cut, chance that a cut is slanted.
+
+    `parallel` is the chance that all cuts of one row share a slope; `across` the chance that a tall page or panel is
+    cut into rows first.
+    """
 
     gutter_x: float
     gutter_y: float
@@ -60,16 +60,18 @@ class Cuts:
     slanted: float
     regular: float
     direction: Direction
+    parallel: float = 0.0
+    across: float = 0.93
 
 
 def _shares(rng: np.random.Generator, parts: int, regular: float) -> list[float]:
     if rng.random() < regular:
         return [1 / parts] * parts
-    raw = rng.uniform(0.55, 1.5, parts)
+    raw = rng.uniform(0.45, 1.7, parts)
     return [float(v) for v in raw / raw.sum()]
 
 
-def _slices(rng: np.random.Generator, polygon: Polygon, *, parts: int, rows: bool, cuts: Cuts) -> list[Polygon]:
+def slices(rng: np.random.Generator, polygon: Polygon, *, parts: int, rows: bool, cuts: Cuts) -> list[Polygon]:
     """Cuts a polygon into `parts` rows (top to bottom) or columns (left to right)."""
     box = bounds(polygon)
     start, length = (box.y, box.h) if rows else (box.x, box.w)
@@ -77,9 +79,14 @@ def _slices(rng: np.random.Generator, polygon: Polygon, *, parts: int, rows: boo
     made: list[Polygon] = []
     rest = polygon
     done = 0.0
+    # Long cuts keep to a small slope, or they would run through their neighbours.
+    most = cuts.slant * min(1.0, 1.2 * length / parts / max(1.0, box.w if rows else box.h))
+    shared = float(rng.uniform(-most, most)) if rng.random() < cuts.parallel else None
     for share in _shares(rng, parts, cuts.regular)[:-1]:
         done += share
-        slope = float(rng.uniform(-cuts.slant, cuts.slant)) if rng.random() < cuts.slanted else 0.0
+        slope = 0.0
+        if rng.random() < cuts.slanted:
+            slope = float(rng.uniform(-most, most)) if shared is None else shared
         at = start + done * length
         middle = box.x + box.w / 2 if rows else box.y + box.h / 2
         # A cut is the line `along = at + slope * (across - middle)`.
@@ -91,7 +98,9 @@ def _slices(rng: np.random.Generator, polygon: Polygon, *, parts: int, rows: boo
     return [*made, rest]
 
 
-def _allot(rng: np.random.Generator, total: int, parts: int) -> list[int]:
+def _allot(rng: np.random.Generator, total: int, parts: int, *, evenly: bool) -> list[int]:
+    if evenly:
+        return [total // parts + (k < total % parts) for k in range(parts)]
     counts = [1] * parts
     for _ in range(total - parts):
         counts[int(rng.integers(parts))] += 1
@@ -104,14 +113,14 @@ def divide(rng: np.random.Generator, polygon: Polygon, *, panels: int, cuts: Cut
     if panels <= 1 or min(box.w, box.h) < 24:
         return [polygon]
     tall = box.h > box.w * 0.9
-    rows = rng.random() < ((0.93 if depth == 0 else 0.8) if tall else 0.1)
+    rows = rng.random() < ((cuts.across if depth == 0 else 0.8) if tall else 0.1)
     room = (box.h if rows else box.w) / (box.w if rows else box.h)
     most = max(2, min(panels, int(room * (5 if rows else 3)) + 1, 6 if rows else 5))
     parts = int(rng.integers(2, most + 1))
     if depth == 0 and rows:
         parts = max(parts, min(panels, 2 + (panels > 4)))
-    pieces = _slices(rng, polygon, parts=parts, rows=rows, cuts=cuts)
-    counts = _allot(rng, panels, parts)
+    pieces = slices(rng, polygon, parts=parts, rows=rows, cuts=cuts)
+    counts = _allot(rng, panels, parts, evenly=cuts.regular >= 1.0)
     if not rows and cuts.direction is Direction.RTL:
         pieces.reverse()
     found: list[Polygon] = []
@@ -138,24 +147,3 @@ def bleed(cells: list[Polygon], *, frame: Box, width: float, height: float, side
         return x, y
 
     return [[moved(p) for p in cell] for cell in cells]
-
-
-def insets(rng: np.random.Generator, host: Box, *, count: int) -> list[Polygon]:
-    """Small rectangles on top of a large panel, stacked along one of its edges or scattered in a column."""
-    w, h = host.w * float(rng.uniform(0.2, 0.42)), host.h * float(rng.uniform(0.15, 0.3))
-    x = host.x + (float(rng.uniform(0.02, 0.1)) if rng.random() < 0.5 else float(rng.uniform(0.5, 0.56))) * host.w
-    gap = h * float(rng.uniform(0.08, 0.4))
-    top = host.y + host.h * float(rng.uniform(0.03, max(0.04, 0.95 - count * (h + gap) / host.h)))
-    made = []
-    for k in range(count):
-        y = top + k * (h + gap)
-        if y + h < host.bottom - 2:
-            made.append(rectangle(Box(x + float(rng.uniform(0, 0.05)) * host.w, y, w, h)))
-    return made
-
-
-def jitter(rng: np.random.Generator, polygon: Polygon, *, amount: float) -> Polygon:
-    """The polygon with hand-drawn inaccuracy of up to `amount` pixels at each corner."""
-    return [
-        (x + float(a), y + float(b)) for (x, y), (a, b) in zip(polygon, rng.normal(0, amount, (99, 2)), strict=False)
-    ]

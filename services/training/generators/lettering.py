@@ -1,4 +1,4 @@
-"""Lettering of made pages: sentences, made-up glyphs, balloons, captions, effect words, each with its box."""
+"""Lettering of made pages: what it says, in which hand, and drawing it with the exact box of its ink."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from services.training.generators.artwork import rounded
+from services.training.generators.fonts import BODY, SPOKEN, characters, face, glyph
 from shared.domain.schema import Box
 
 Colour = tuple[int, int, int]
@@ -28,7 +28,6 @@ ENDS = [
     "before sunrise", "after dinner", "once more", "without me", "in the rain", "near the harbour", "at midnight",
     "all day",
 ]  # fmt: skip
-EFFECTS = ["BOOM", "CRASH", "WHAM", "ZAP", "POW", "SPLASH", "THUD", "CLANG", "WHOOSH", "BANG", "CRACK", "SNAP"]
 
 
 def sentence(rng: np.random.Generator) -> str:
@@ -59,24 +58,6 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size=size)
 
 
-@lru_cache(maxsize=32)
-def _glyphs(size: int) -> list[Image.Image]:
-    """Sixty made-up square signs, white on black masks of `size` pixels."""
-    rng = np.random.default_rng(60)
-    made = []
-    for _ in range(60):
-        sign = Image.new("L", (32, 32))
-        draw = ImageDraw.Draw(sign)
-        for _ in range(int(rng.integers(3, 8))):
-            x, y = (int(v) for v in rng.integers(3, 27, 2))
-            reach = int(rng.integers(8, 24))
-            turn = int(rng.integers(4))
-            end = [(x + reach, y), (x, y + reach), (x + reach, y + reach // 2), (x - reach // 2, y + reach)][turn]
-            draw.line((x, y, *end), fill=255, width=3)
-        made.append(sign.resize((size, size), Image.Resampling.BOX))
-    return made
-
-
 def wrapped(text: str, *, letters: int) -> list[str]:
     """The text in lines of at most about `letters` letters."""
     lines: list[str] = []
@@ -89,141 +70,148 @@ def wrapped(text: str, *, letters: int) -> list[str]:
 
 
 @dataclass(frozen=True)
+class Hand:
+    """How a page is lettered. `slant` is the shear, `jitter` the unevenness of letters as a share of their size."""
+
+    face: str
+    upper: bool
+    slant: float = 0.0
+    jitter: float = 0.0
+    spacing: float = 1.2
+    script: str = "latin"
+    vertical: bool = False
+    weight: int = 0
+
+
+@dataclass(frozen=True)
 class Lettering:
-    """A piece of lettering ready to be drawn: its lines, size in pixels and extent."""
+    """A piece of lettering ready to be drawn: its lines, size in pixels and extent; no hand is the plain one."""
 
     text: str
     lines: tuple[str, ...]
     size: int
     width: float
     height: float
-    vertical: bool = False
-    invented: bool = False
+    hand: Hand | None = None
 
 
-def lettering(rng: np.random.Generator, text: str, *, size: int, letters: int, invented: bool = False) -> Lettering:
-    """Horizontal lettering; `invented` uses the made-up signs instead of the letters."""
+def invent_hand(rng: np.random.Generator, *, vertical: bool, foreign: bool, body: bool = False) -> Hand:
+    """A hand for one page: columns of CJK signs, lines of them when `foreign`, else Latin letters in some typeface."""
+    if vertical:
+        script = str(rng.choice(["japanese", "chinese", "invented"], p=[0.76, 0.16, 0.08]))
+        spacing, weight = float(rng.uniform(1.15, 1.5)), int(rng.integers(1, 4))
+        return Hand("cjk", upper=False, spacing=spacing, script=script, vertical=True, weight=weight)
+    if foreign:
+        script = str(rng.choice(["korean", "japanese", "chinese", "invented"], p=[0.4, 0.25, 0.2, 0.15]))
+        spacing, weight = float(rng.uniform(1.1, 1.4)), int(rng.integers(1, 4))
+        return Hand("cjk", upper=False, spacing=spacing, script=script, weight=weight)
+    faces = BODY if body else SPOKEN
+    return Hand(
+        face=faces[int(rng.integers(len(faces)))],
+        upper=bool(rng.random() < (0.15 if body else 0.75)),
+        slant=float(rng.uniform(0.08, 0.28)) if rng.random() < 0.2 else 0.0,
+        jitter=float(rng.uniform(0.02, 0.09)) if not body and rng.random() < 0.25 else 0.0,
+        spacing=float(rng.uniform(0.98, 1.35)),
+    )
+
+
+def lettering(rng: np.random.Generator, text: str, *, size: int, letters: int, hand: Hand | None = None) -> Lettering:
+    """Horizontal lettering in lines of about `letters` letters; without a hand plain, and upper case half the time."""
     lines = wrapped(text, letters=letters)
-    if invented:
-        size = max(5, size)
-        width = max(len(line) for line in lines) * size * 0.62
-        return Lettering(text, tuple(lines), size, width, len(lines) * size * 1.25, invented=True)
-    if rng.random() < 0.5:
+    if hand is None:
+        if rng.random() < 0.5:
+            lines = [line.upper() for line in lines]
+        plain = font(size)
+        width = max(plain.getlength(line) for line in lines)
+        return Lettering(" ".join(lines), tuple(lines), size, width, len(lines) * size * 1.2)
+    if hand.upper:
         lines = [line.upper() for line in lines]
-    face = font(size)
-    width = max(face.getlength(line) for line in lines)
-    return Lettering(" ".join(lines), tuple(lines), size, width, len(lines) * size * 1.2)
+    letter = face(hand.face, size)
+    width = max(letter.getlength(line) for line in lines) * (1 + hand.jitter) + abs(hand.slant) * size
+    return Lettering(" ".join(lines), tuple(lines), size, width, len(lines) * size * hand.spacing, hand)
 
 
-def columns(rng: np.random.Generator, *, size: int) -> Lettering:
-    """Vertical lettering in made-up signs: columns from right to left."""
-    count = int(rng.integers(1, 6))
-    long = int(rng.integers(2, 9))
-    lines = tuple("." * max(1, long - int(rng.integers(0, 3))) for _ in range(count))
-    return Lettering("", lines, size, count * size * 1.3, max(map(len, lines)) * size * 1.08, vertical=True)
+def signs(
+    rng: np.random.Generator, hand: Hand, *, size: int, widest: float, tallest: float, count: int | None = None
+) -> Lettering:
+    """CJK or made-up lettering that fits into `widest` × `tallest` pixels, where one sign does: columns or lines."""
+    along, across = (tallest, widest) if hand.vertical else (widest, tallest)
+    longest = max(1, int(along / (size * 1.06)))
+    most = max(1, int(across / (size * hand.spacing)))
+    count = min(count or int(rng.integers(1, 6)), most)
+    long = min(longest, int(rng.integers(2, 10)) if hand.vertical else int(rng.integers(4, 13)))
+    lines = [
+        characters(rng, script=hand.script, count=max(1, long - (int(rng.integers(0, 4)) if k else 0)))
+        for k in range(count)
+    ]
+    length, breadth = max(map(len, lines)) * size * 1.06, count * size * hand.spacing
+    width, height = (breadth, length) if hand.vertical else (length, breadth)
+    return Lettering("".join(lines), tuple(lines), size, width, height, hand)
 
 
 def write(
-    rng: np.random.Generator, image: Image.Image, piece: Lettering, *, centre: tuple[float, float], ink: Colour
-) -> Box:
-    """Draws lettering centred on a point and returns the box of its ink's extent."""
-    draw = ImageDraw.Draw(image)
-    left, top = centre[0] - piece.width / 2, centre[1] - piece.height / 2
-    if piece.vertical or piece.invented:
-        signs = _glyphs(piece.size)
-        for k, line in enumerate(piece.lines):
-            for n in range(len(line)):
-                if piece.vertical:
-                    x, y = (
-                        left + piece.width - (k + 1) * piece.size * 1.3 + piece.size * 0.15,
-                        top + n * piece.size * 1.08,
-                    )
-                elif line[n] == " ":
-                    continue
-                else:
-                    x = centre[0] - len(line) * piece.size * 0.31 + n * piece.size * 0.62
-                    y = top + k * piece.size * 1.25
-                sign = signs[int(rng.integers(len(signs)))]
-                if piece.invented:
-                    sign = sign.resize((max(3, int(piece.size * 0.6)), piece.size))
-                draw.bitmap((int(x), int(y)), sign, fill=ink)
-        return Box(left, top, piece.width, piece.height)
-    for k, line in enumerate(piece.lines):
-        y = top + (k + 0.5) * piece.size * 1.2
-        draw.text((centre[0], y), line, font=font(piece.size), fill=ink, anchor="mm")
-    return Box(left, top, piece.width, piece.height)
-
-
-@dataclass(frozen=True)
-class Spoken:
-    """What a balloon put on the page: the box of its words, its outer box, the words."""
-
-    words: Box
-    outer: Box
-    text: str
-
-
-def balloon(
     rng: np.random.Generator,
     image: Image.Image,
     piece: Lettering,
     *,
     centre: tuple[float, float],
-    speaker: tuple[float, float] | None,
-    line: int,
-    shape: str,
-    fill: Colour = (255, 255, 255),
-    ink: Colour = (0, 0, 0),
-) -> Spoken:
-    """Draws words in a `shape`: oval, round, spiked or cloud balloon with a tail to `speaker`, caption box, plain."""
-    draw = ImageDraw.Draw(image)
-    slack = {"oval": 1.42, "cloud": 1.42, "spiked": 1.45, "round": 1.12, "caption": 1.06, "plain": 1.0}[shape]
-    w = piece.width * slack + piece.size * 0.9
-    h = piece.height * slack + piece.size * 0.8
-    cx, cy = centre
-    box = (cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2)
-    if shape != "plain":
-        if speaker is not None and shape != "caption":
-            aim = np.array(speaker) - np.array(centre)
-            reach = float(np.hypot(*aim)) or 1.0
-            side = np.array([-aim[1], aim[0]]) / reach * min(w, h) * 0.13
-            tip = np.array(centre) + aim * min(1.0, (max(w, h) * 0.75) / reach)
-            tail = [(float(p[0]), float(p[1])) for p in (np.array(centre) + side, tip, np.array(centre) - side)]
-            draw.polygon(tail, fill=fill)
-            draw.line([tail[0], tail[1], tail[2]], fill=ink, width=line)
-        if shape == "oval":
-            draw.ellipse(box, fill=fill, outline=ink, width=line)
-        elif shape == "round":
-            rounded(draw, box, radius=min(w, h) * 0.35, fill=fill, ink=ink, line=line)
-        elif shape == "caption":
-            draw.rectangle(box, fill=fill, outline=ink, width=line)
-        else:
-            points = int(rng.integers(12, 26))
-            depth = 0.18 if shape == "spiked" else 0.07
-            around = []
-            for k in range(points * 2):
-                r = (1.0 + depth * float(rng.uniform(0.3, 1.2))) if k % 2 else (1.0 - depth * 0.3)
-                a = np.pi * k / points
-                around.append((cx + float(np.cos(a)) * w / 2 * r, cy + float(np.sin(a)) * h / 2 * r))
-            draw.polygon(around, fill=fill, outline=ink, width=line)
-    words = write(rng, image, piece, centre=centre, ink=ink)
-    return Spoken(words, Box(box[0], box[1], w, h), piece.text)
+    ink: Colour,
+    align: str = "middle",
+) -> Box:
+    """Draws lettering centred on a point and returns the box of its ink; `align` "left" sets the lines flush left."""
+    pad = piece.size
+    mask = Image.new("L", (int(piece.width) + 2 * pad, int(piece.height) + 2 * pad))
+    if piece.hand is not None and piece.hand.script != "latin":
+        _put_signs(mask, piece, piece.hand, pad=pad)
+    else:
+        _put_letters(rng, mask, piece, align=align)
+    left, top = round(centre[0] - mask.width / 2), round(centre[1] - mask.height / 2)
+    inked = mask.getbbox() or (pad, pad, pad + 1, pad + 1)
+    around = (left + inked[0], top + inked[1], left + inked[2], top + inked[3])
+    image.paste(_legible(ink, image.crop(around)), (left, top), mask)
+    return Box(float(left + inked[0]), float(top + inked[1]), float(inked[2] - inked[0]), float(inked[3] - inked[1]))
 
 
-def effect(
-    rng: np.random.Generator, image: Image.Image, *, centre: tuple[float, float], size: int, fill: Colour
-) -> Spoken:
-    """Draws a large outlined, turned effect word and returns the box it covers."""
-    word = EFFECTS[int(rng.integers(len(EFFECTS)))]
-    face = font(size)
-    width, height = int(face.getlength(word)) + size, int(size * 1.7)
-    layer = Image.new("RGBA", (width, height))
-    ImageDraw.Draw(layer).text(
-        (width / 2, height / 2), word, font=face, fill=fill, anchor="mm", stroke_width=max(1, size // 10), stroke_fill=0
-    )
-    layer = layer.rotate(float(rng.uniform(-30, 30)), expand=True, resample=Image.Resampling.BILINEAR)
-    x, y = int(centre[0] - layer.width / 2), int(centre[1] - layer.height / 2)
-    image.paste(layer, (x, y), layer)
-    inked = layer.getchannel("A").getbbox() or (0, 0, 1, 1)
-    box = Box(x + inked[0], y + inked[1], inked[2] - inked[0], inked[3] - inked[1])
-    return Spoken(box, box, word)
+def _legible(ink: Colour, ground: Image.Image) -> Colour:
+    """The ink, or black or white where it could not be told from the ground: nobody reads white on white."""
+    level = float(np.asarray(ground.convert("L").resize((8, 8), Image.Resampling.BOX)).mean())
+    light = 0.299 * ink[0] + 0.587 * ink[1] + 0.114 * ink[2]
+    if abs(light - level) > 70:
+        return ink
+    return (0, 0, 0) if level > 127 else (255, 255, 255)
+
+
+def _put_letters(rng: np.random.Generator, mask: Image.Image, piece: Lettering, *, align: str) -> None:
+    hand = piece.hand or Hand("plain", upper=False)
+    letter = face(hand.face, piece.size)
+    draw = ImageDraw.Draw(mask)
+    for k, line in enumerate(piece.lines):
+        y = mask.height / 2 - piece.height / 2 + (k + 0.5) * piece.size * hand.spacing
+        long = letter.getlength(line)
+        x = piece.size if align == "left" else mask.width / 2 - long / 2
+        if not hand.jitter:
+            draw.text((x, y), line, font=letter, fill=255, anchor="lm")
+            continue
+        for sign, rise, gap in zip(line, *rng.normal(0, hand.jitter, (2, len(line))), strict=True):
+            draw.text((x, y + float(rise) * piece.size), sign, font=letter, fill=255, anchor="lm")
+            x += letter.getlength(sign) + float(gap) * piece.size * 0.4
+    if hand.slant:
+        sheared = mask.transform(
+            mask.size,
+            Image.Transform.AFFINE,
+            (1, hand.slant, -hand.slant * mask.height / 2, 0, 1, 0),
+            resample=Image.Resampling.BILINEAR,
+        )
+        mask.paste(sheared)
+
+
+def _put_signs(mask: Image.Image, piece: Lettering, hand: Hand, *, pad: int) -> None:
+    """Columns run from right to left, each from the top; lines from the left."""
+    step = piece.size * 1.06
+    for k, line in enumerate(piece.lines):
+        across = (k + 0.5) * piece.size * hand.spacing - piece.size / 2
+        for n, sign in enumerate(line):
+            at = (pad + piece.width - across - piece.size, pad + n * step) if hand.vertical else (
+                pad + n * step, pad + across)  # fmt: skip
+            drawn = glyph(sign, piece.size, hand.weight)
+            mask.paste(drawn, (int(at[0]), int(at[1])), drawn)

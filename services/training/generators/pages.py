@@ -1,159 +1,169 @@
 """Made comic pages with their truth: every page is a pure function of its seed."""
 
-import numpy as np
-from PIL import Image, ImageDraw
+from dataclasses import replace
 
-from services.training.generators import styles
-from services.training.generators.artwork import colour, draw_figure, figure, rounded
-from services.training.generators.layouts import Cell, Cuts, bleed, bounds, divide, insets, jitter, rectangle
-from services.training.generators.panels import paint_panel, pop_outs, speak
-from services.training.generators.sheets import MadePage, Sheet, contrast, heading, margin_words, paragraph, union
-from services.training.generators.textures import texture
+import numpy as np
+from PIL import Image
+
+from services.training.generators import styles, truths
+from services.training.generators.ageing import Skew, age
+from services.training.generators.arrangements import arrange
+from services.training.generators.artwork import Drawn
+from services.training.generators.covers import full_page
+from services.training.generators.dressing import dress
+from services.training.generators.features import ALL, Features
+from services.training.generators.frames import draw_frame
+from services.training.generators.furniture import entitle, furnish
+from services.training.generators.grounds import lay_ground, shared_grounds
+from services.training.generators.layouts import Cell, Frame
+from services.training.generators.made import MadePage
+from services.training.generators.material import Material
+from services.training.generators.matter import panel_free_page
+from services.training.generators.outlines import rectangle
+from services.training.generators.panels import paint_panel, pop_outs
+from services.training.generators.people import company
+from services.training.generators.sheets import Sheet, heading, paragraph, union
+from services.training.generators.speech import speak
 from shared.domain.geometry import clip, intersection
 from shared.domain.schema import Box, Direction
 
+NO_PANEL, ONE_PANEL = 0.12, 0.05
+# A panel less visible than this, the rest under others, is none a reader would count.
+LEAST_SEEN = 0.3
+# Less change than this along an outline, as a share of it, and nobody could say where the panel ends.
+LEAST_OUTLINE = 0.35
+
 
 def make_page(
-    seed: int, *, long_side: int = 640, direction: Direction | None = None, aspect: float | None = None
+    seed: int,
+    *,
+    long_side: int = 640,
+    direction: Direction | None = None,
+    aspect: float | None = None,
+    features: Features = ALL,
+    material: Material | None = None,
 ) -> MadePage:
     """The made page of a seed: comics of many manners, full-page drawings, pages of text, empty pages.
 
-    `direction` and `aspect` (width / height) override what the seed would choose.
+    `direction` and `aspect` (width / height) override what the seed would choose; `features` says what may be shown;
+    pieces of `material`, real drawn pages, fill some of the panels.
     """
     rng = np.random.default_rng(seed)
-    style = styles.invent(rng, direction=direction)
-    aspect = aspect or style.aspect
+    style = styles.invent(rng, direction=direction, aspect=aspect, features=features)
+    aspect = style.aspect
     width, height = (int(long_side * aspect), long_side) if aspect < 1 else (long_side, int(long_side / aspect))
-    paper = Image.new("RGB", (width, height), style.paper)
-    if style.textured_paper:
-        paper = texture(rng, width=width, height=height, tint=np.array(style.paper, np.float32))
-    sheet = Sheet(paper, style)
     draw = rng.random()
-    if draw < 0.02:
-        pass  # an empty page
-    elif draw < 0.09:
-        _text_page(rng, sheet)
-    elif draw < 0.16:
-        _full_page(rng, sheet)
+    if features.matter and draw < NO_PANEL and style.ground in ("picture", "gradient"):
+        style = replace(style, ground="plain")  # a picture over the whole page would be a splash
+    ground = lay_ground(rng, size=(width, height), style=style, features=features)
+    sheet = Sheet(ground, style, features=features, material=material)
+    cells: list[Cell] = []
+    opened: dict[int, Box] = {}
+    if features.matter and draw < NO_PANEL:
+        panel_free_page(rng, sheet)
+    elif features.covers and NO_PANEL <= draw < NO_PANEL + ONE_PANEL:
+        cells = _outlined(sheet, [full_page(rng, sheet)])
     else:
-        _panel_page(rng, sheet)
-    sheet.image = styles.aged(rng, sheet.image, style)
+        cells, opened = _panel_page(rng, sheet)
+    skew = None
+    if features.ageing:
+        sheet.image, skew = age(rng, sheet.image, style=style)
+    _state(sheet, cells, opened, skew=skew)
     return sheet.finished()
 
 
-def _panel_page(rng: np.random.Generator, sheet: Sheet) -> None:
+def _panel_page(rng: np.random.Generator, sheet: Sheet) -> tuple[list[Cell], dict[int, Box]]:
+    """Draws a page of panels; returns them in reading order, and the extent of the open ones."""
     style, (width, height) = sheet.style, sheet.image.size
-    count = style.panels(rng, tall=height / width)
-    margins = [m * width for m in style.margins]
+    page = Box(0, 0, width, height)
+    margins = [m * min(width, height) for m in style.margins]
     frame = Box(margins[0], margins[1], width - margins[0] - margins[2], height - margins[1] - margins[3])
-    if frame.h > frame.w and rng.random() < 0.06:
-        top = frame.h * float(rng.uniform(0.08, 0.25))
-        heading(rng, sheet, Box(frame.x, frame.y, frame.w, top))
-        frame = Box(frame.x, frame.y + top, frame.w, frame.h - top)
-    cuts = Cuts(
-        gutter_x=style.gutter * width,
-        gutter_y=style.gutter * width * style.row_gutter,
-        slant=style.slant,
-        slanted=style.slanted,
-        regular=style.regular,
-        direction=style.direction,
-    )
-    shapes = divide(rng, rectangle(frame), panels=count, cuts=cuts)
-    if any(style.bleeds):
-        shapes = bleed(shapes, frame=frame, width=width, height=height, sides=style.bleeds)
-    if style.wobble > 0:
-        shapes = [jitter(rng, shape, amount=style.wobble * width) for shape in shapes]
-    cells = [Cell(shape) for shape in shapes]
-    if len(cells) > 2 and rng.random() < 0.05:
-        gone = int(rng.integers(len(cells)))
-        hole = cells.pop(gone).box
+    inner = entitle(rng, sheet, frame) if style.ground == "plain" and rng.random() < 0.07 else frame
+    plan = arrange(rng, inner, page=page, style=style, features=sheet.features)
+    cells = dress(rng, plan.cells, style=style, page=page, features=sheet.features)
+    if sheet.features.boxes_of_text and len(cells) > 2 and style.ground == "plain" and rng.random() < 0.04:
+        hole = cells.pop(int(rng.integers(len(cells)))).box
         paragraph(rng, sheet, Box(hole.x + hole.w * 0.1, hole.y + hole.h * 0.1, hole.w * 0.8, hole.h * 0.8))
-    largest = max(range(len(cells)), key=lambda k: cells[k].box.area)
-    if rng.random() < style.insets and cells[largest].box.area > 0.25 * width * height:
-        extra = insets(rng, cells[largest].box, count=int(rng.integers(1, 4)))
-        cells[largest + 1 : largest + 1] = [Cell(shape, inset=True) for shape in extra]
-    cast = [figure(rng, grey=style.grey, line=style.ink_line(rng, width)) for _ in range(int(rng.integers(1, 5)))]
-    drawn = {
-        k: paint_panel(rng, sheet, cells[k], cast) for k in sorted(range(len(cells)), key=lambda k: cells[k].inset)
-    }
-    pop_outs(rng, sheet, cells, cast)
-    covered = [cell.box for cell in cells if cell.inset]
+    cells = _visible(cells, sheet.image.size)
+    cast = company(rng, style.artist, count=int(rng.integers(1, 6)))
+    drawn: dict[int, list[tuple[Drawn, Box]]] = {}
+    shared = shared_grounds(rng, sheet, cells)
+    opened: dict[int, Box] = {}
+    for k in _painting_order(cells):
+        if cells[k].inset or cells[k].layer:
+            sheet.cover(cells[k].box, most=0.5)
+        extent, drawn[k] = paint_panel(rng, sheet, cells[k], cast, ground=shared.get(k))
+        if cells[k].open and extent is not None:
+            opened[k] = extent
+    cells = _outlined(sheet, cells)
+    if sheet.features.breaking_out:
+        pop_outs(rng, sheet, cells, cast)
     for k, cell in enumerate(cells):
-        open_box, people = drawn[k]
-        words = speak(rng, sheet, cell, people, covered if not cell.inset else [])
-        box = cell.box
-        if open_box is not None:
-            box = union([open_box, *[w.outer for w in words if intersection(w.outer, box) > 0.9 * w.outer.area]])
-        sheet.panels.append(clip(box, width, height))
+        covered = [other.box for other in cells if other.layer > cell.layer]
+        words = speak(rng, sheet, cell, drawn[k], covered)
         sheet.texts.append([w.text for w in words])
-    margin_words(rng, sheet, frame)
+        if k in opened:
+            near = [w.outer for w in words if intersection(w.outer, cell.box) > 0.9 * w.outer.area]
+            opened[k] = union([opened[k], *near])
+    for gap in plan.gaps:
+        speak(rng, sheet, Cell(rectangle(gap)), [], [cell.box for cell in cells])
+    furnish(rng, sheet, frame)
+    return cells, opened
 
 
-def _text_page(rng: np.random.Generator, sheet: Sheet) -> None:
-    """Credits, letters, title pages: no panel, at times a frame, a sheet of paper or a small drawing."""
+def _painting_order(cells: list[Cell]) -> list[int]:
+    return sorted(range(len(cells)), key=lambda k: cells[k].layer)
+
+
+def _visible(cells: list[Cell], size: tuple[int, int]) -> list[Cell]:
+    """The cells without those that later ones would hide."""
+    page = truths.owners(size, cells, _painting_order(cells))
+    shares = truths.shares_seen(page, cells)
+    return [cell for cell, share in zip(cells, shares, strict=True) if share > LEAST_SEEN]
+
+
+def _outlined(sheet: Sheet, cells: list[Cell]) -> list[Cell]:
+    """Gives a thin frame to every panel without one whose outline could not be told from what lies around it."""
+    order = _painting_order(cells)
+    page = truths.owners(sheet.image.size, cells, order)
+    made = list(cells)
+    for k in order:
+        cell = cells[k]
+        if cell.open or (cell.frame is not None and cell.frame.line >= 1):
+            continue
+        if truths.stands_out(sheet.image, page, cell, k) < LEAST_OUTLINE:
+            ink = (0, 0, 0) if sum(sheet.style.paper) > 240 else (255, 255, 255)
+            made[k] = truths.hairline(cell, ink=ink, line=max(1.0, round(sheet.image.width / 300)))
+            framed = sheet.image.copy()
+            draw_frame(framed, made[k])
+            above = [255 if v == 0 or cells[v - 1].layer <= cell.layer else 0 for v in range(len(cells) + 1)]
+            sheet.image.paste(framed, (0, 0), page.point(above + [0] * (255 - len(cells))))
+    return made
+
+
+def _state(sheet: Sheet, cells: list[Cell], opened: dict[int, Box], *, skew: Skew | None) -> None:
+    """Writes the truth of a finished page: panels in reading order with the words in them, objects where they ended."""
     width, height = sheet.image.size
-    pen = ImageDraw.Draw(sheet.image)
-    inner = Box(width * 0.1, height * 0.06, width * 0.8, height * 0.88)
-    if rng.random() < 0.35:
-        edge = float(rng.uniform(0.01, 0.07)) * width
-        around = (edge, edge, width - edge, height - edge)
-        tone = colour(rng, 190, 250) if contrast(sheet) == (0, 0, 0) else sheet.style.paper
-        if rng.random() < 0.5:
-            sheet_colour = texture(rng, width=width, height=height, tint=np.array(tone, np.float32)).point(
-                [min(255, 150 + v // 3) if sum(tone) > 380 else v // 4 for v in range(256)] * 3
-            )
-            mask = Image.new("L", sheet.image.size)
-            rounded(ImageDraw.Draw(mask), around, radius=edge * float(rng.uniform(0, 1)), fill=255)
-            sheet.image.paste(sheet_colour, (0, 0), mask)
+    closed = [k for k in _painting_order(cells) if k not in opened and not cells[k].open]
+    page = truths.skewed(truths.owners(sheet.image.size, cells, closed), skew)
+    texts, sheet.texts = sheet.texts, []
+    for k in range(len(cells)):
+        if k in opened:
+            box: Box | None = clip(skew.box(opened[k]) if skew else opened[k], width, height)
         else:
-            pen.rectangle(around, fill=tone, outline=contrast(sheet) if rng.random() < 0.6 else None, width=2)
-    y = inner.y
-    if rng.random() < 0.6:
-        heading(rng, sheet, Box(inner.x, y, inner.w, inner.h * 0.15))
-        y += inner.h * 0.17
-    picture = rng.random() < 0.4
-    last = inner.bottom - (inner.h * 0.4 if picture else 0.0)
-    if picture:
-        tall = inner.h * float(rng.uniform(0.25, 0.38))
-        for _ in range(int(rng.integers(1, 3))):
-            x = inner.x + inner.w * float(rng.uniform(0.2, 0.8))
-            d = draw_figure(rng, sheet.image, figure(rng, grey=sheet.style.grey), x=x, foot=inner.bottom, height=tall)
-            sheet.add("character", d.whole)
-            if d.face is not None:
-                sheet.add("face", d.face)
-    split = int(rng.integers(1, 4)) if rng.random() < 0.4 else 1
-    while y < last - 20:
-        tall = min(last - y, inner.h * float(rng.uniform(0.08, 0.35)))
-        for k in range(split):
-            paragraph(rng, sheet, Box(inner.x + inner.w * k / split, y, inner.w / split * 0.92, tall))
-        y += tall + inner.h * 0.02
-        if rng.random() < 0.12:
-            break
-
-
-def _full_page(rng: np.random.Generator, sheet: Sheet) -> None:
-    """A cover or a splash: one picture over the whole page or nearly so, often with large lettering."""
-    width, height = sheet.image.size
-    edge = 0.0 if rng.random() < 0.6 else float(rng.uniform(0.01, 0.07)) * width
-    cell = Cell(rectangle(Box(edge, edge, width - 2 * edge, height - 2 * edge)))
-    style = sheet.style.closed()
-    sheet.style = style
-    cast = [figure(rng, grey=style.grey, line=style.ink_line(rng, width)) for _ in range(3)]
-    _, people = paint_panel(rng, sheet, cell, cast)
-    if rng.random() < 0.5:
-        where = Box(cell.box.x, cell.box.y + cell.box.h * float(rng.choice([0.02, 0.75])), cell.box.w, cell.box.h * 0.2)
-        heading(rng, sheet, where)
-        sheet.taken.append(where)
-    words = speak(rng, sheet, cell, people, [])
-    sheet.panels.append(clip(bounds(cell.polygon), width, height))
-    sheet.texts.append([w.text for w in words])
+            box = truths.seen_box(page, k)
+        if box is not None and min(box.w, box.h) >= 4:
+            sheet.panels.append(box)
+            sheet.texts.append(texts[k])
+    if skew is not None:
+        sheet.move(skew.box)
 
 
 def make_comic(seed: int, pages: int = 8, *, width: int = 1000, height: int = 1400) -> list[MadePage]:
     """A small coherent comic: one cast, one manner of drawing, plain English lettering that OCR can read."""
     rng = np.random.default_rng([seed, 7])
     style = styles.readable(rng)
-    cast = [figure(rng, line=3) for _ in range(3)]
+    cast = company(rng, style.artist, count=3)
     made = []
     for number in range(pages):
         sheet = Sheet(Image.new("RGB", (width, height), style.paper), style)
@@ -173,11 +183,12 @@ def make_comic(seed: int, pages: int = 8, *, width: int = 1000, height: int = 14
             shift = 0.0 if count != 2 else float(rng.uniform(-0.15, 0.15)) * frame.w
             for k in range(count):
                 x, w = frame.x + k * (wide + gutter) + shift * (k > 0), wide + shift * (1 - 2 * k) * (count == 2)
-                cells.append(Cell(rectangle(Box(x, frame.y + row * (tall + gutter), w, tall))))
+                box = Box(x, frame.y + row * (tall + gutter), w, tall)
+                cells.append(Cell(rectangle(box), frame=Frame(3), open=False))
         drawn = [paint_panel(rng, sheet, cell, cast)[1] for cell in cells]
         for cell, people in zip(cells, drawn, strict=True):
             said = speak(rng, sheet, cell, people, [])
-            sheet.panels.append(cell.box)
             sheet.texts.append([words.text for words in said])
+        _state(sheet, cells, {}, skew=None)
         made.append(sheet.finished())
     return made

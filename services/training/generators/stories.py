@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw
 
 from services.training.generators import styles
 from services.training.generators.artwork import Colour, Drawn, Figure, rounded
-from services.training.generators.lettering import Lettering, balloon, lettering
+from services.training.generators.balloons import balloon
+from services.training.generators.lettering import Lettering, lettering
 from services.training.generators.sheets import Sheet
 from services.training.generators.story_acts import ACTS
 from services.training.generators.story_art import paint_place
