@@ -1,16 +1,27 @@
-"""REST of learning: `/runs` train encoders, `/checkpoints` are what there is, `/promotions` put one into service."""
+"""REST of learning: `/runs` train encoders and detectors, `/checkpoints` are what there is, `/promotions` put one into
+service.
+"""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query
+import sqlalchemy as sa
+from fastapi import APIRouter, Body, Path, Query
 from fastapi.concurrency import run_in_threadpool
 
+from services.training.records.detector_runs import begin
 from services.training.views import checkpoints_of, points_of, run_of, runs_of
 from shared.domain.pipeline import STAGES
-from shared.domain.training import CheckpointView, MetricPoint, PromotionView, RunEvent, RunRequest, RunView
+from shared.domain.training import (
+    AnyRunRequest,
+    CheckpointView,
+    MetricPoint,
+    PromotionView,
+    RunEvent,
+    RunRequest,
+    RunView,
+)
 from shared.errors import Conflict, NotFound
 from shared.http.app import Configured, Database, create_app, event_stream
 from shared.store import checkpoints
@@ -24,27 +35,34 @@ EVENT_SECONDS = 0.5
 ENDED = ("stopped", "done", "failed")
 
 
-@router.post("/runs", tags=["runs"], status_code=202, summary="Train an encoder on a dataset")
-def start_run(order: RunRequest, url: Database, configured: Configured) -> RunView:
-    """Queue a run; it starts from the encoder that serves queries now, unless `config.start` is `scratch`."""
+@router.post("/runs", tags=["runs"], status_code=202, summary="Train an encoder on a dataset, or a detector")
+def start_run(order: Annotated[AnyRunRequest, Body()], url: Database, configured: Configured) -> RunView:
+    """Queue a run; it starts from the model that is in use now, unless `config.start` is `scratch`.
+
+    With `kind` "detector" it trains on pages whose panels people have corrected, as they are now, and on made ones.
+    """
     with unit_of_work(url) as connection:
-        if row(connection, "SELECT FROM dataset WHERE id = :id", id=order.dataset_id) is None:
-            raise NotFound(f"There is no dataset {order.dataset_id}; GET /datasets lists those there are.")
-        start = checkpoints.active(connection, "encoder")["id"] if order.config.start == "active" else None
-        made = row(
-            connection,
-            "INSERT INTO run (dataset_id, option, config, start_id) "
-            "VALUES (:dataset, :option, CAST(:config AS jsonb), :start) RETURNING id",
-            dataset=order.dataset_id,
-            option=order.option,
-            config=json.dumps(order.config.model_dump(mode="json")),
-            start=start,
-        )
-        assert made is not None
-        jobs.plan(connection, STAGES["train"], configured, subjects=[made["id"]])
-        run = run_of(connection, made["id"])
+        made = begin(connection, configured, order) if order.kind == "detector" else _begun(connection, order)
+        jobs.plan(connection, STAGES["train"], configured, subjects=[made])
+        run = run_of(connection, made)
     wake({"train": 1})
     return run
+
+
+def _begun(connection: sa.Connection, order: RunRequest) -> int:
+    if row(connection, "SELECT FROM dataset WHERE id = :id", id=order.dataset_id) is None:
+        raise NotFound(f"There is no dataset {order.dataset_id}; GET /datasets lists those there are.")
+    made = row(
+        connection,
+        "INSERT INTO run (dataset_id, option, config, start_id) "
+        "VALUES (:dataset, :option, CAST(:config AS jsonb), :start) RETURNING id",
+        dataset=order.dataset_id,
+        option=order.option,
+        config=order.config.model_dump_json(),
+        start=checkpoints.active(connection, "encoder")["id"] if order.config.start == "active" else None,
+    )
+    assert made is not None
+    return int(made["id"])
 
 
 @router.get("/runs", tags=["runs"], summary="Runs, newest first")
@@ -140,19 +158,25 @@ def list_checkpoints(url: Database) -> list[CheckpointView]:
         return checkpoints_of(connection)
 
 
-@router.post("/checkpoints/rollback", tags=["checkpoints"], status_code=202, summary="Back to the encoder before")
-def roll_back(url: Database, configured: Configured) -> PromotionView:
-    """Promote the encoder that the active one replaced: at once, when it has vectors of everything."""
+@router.post("/checkpoints/rollback", tags=["checkpoints"], status_code=202, summary="Back to the model before")
+def roll_back(url: Database, configured: Configured, kind: Literal["encoder", "detector"] = "encoder") -> PromotionView:
+    """Promote the encoder, or detector, that the active one replaced: an encoder at once when it has vectors of
+    everything.
+    """
     with unit_of_work(url) as connection:
-        due = promotions.roll_back(connection, configured)
+        due = promotions.roll_back(connection, configured, kind)
         promotion = promotions.promotions(connection)[0]
     wake(due)
     return promotion
 
 
-@router.post("/checkpoints/{checkpoint_id}/promote", tags=["checkpoints"], status_code=202, summary="Use an encoder")
+@router.post("/checkpoints/{checkpoint_id}/promote", tags=["checkpoints"], status_code=202, summary="Use a model")
 def promote(checkpoint_id: Id, url: Database, configured: Configured) -> PromotionView:
-    """Make its vectors in the background, let the old ones serve until all are there, then switch at once."""
+    """An encoder: make its vectors in the background, let the old ones serve until all are there, then switch at once.
+
+    A detector that is better than the one in use, as its `verdict` says: switch, and detect the pages anew whose panels
+    nobody has stated.
+    """
     with unit_of_work(url) as connection:
         due = promotions.begin(connection, configured, checkpoint_id)
         promotion = promotions.promotions(connection)[0]

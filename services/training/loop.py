@@ -19,7 +19,7 @@ from services.training.corpus import Corpus
 from services.training.evaluation import evaluate
 from services.training.heads import TrainingNet
 from services.training.objectives import OBJECTIVES
-from services.training.run_state import identity, pack, unpack
+from services.training.run_state import identity, pack, require_finite, unpack
 from services.training.seen import Seen
 from services.training.start import beginning
 from shared.domain.training import Option, RunConfig
@@ -118,9 +118,7 @@ class Training:
 
     def state(self) -> bytes:
         """Everything the run needs to go on: weights, teacher, moments, step. Reject when a weight is not finite."""
-        for name, value in self.model.state_dict().items():
-            if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-                raise Reject(f"The weight {name} is not finite at step {self.step}; lower the rate.")
+        require_finite(self.model, step=self.step)
         return pack(
             identity=self.identity,
             step=self.step,

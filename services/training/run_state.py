@@ -39,6 +39,13 @@ def identity(config: RunConfig, option: Option, train: Corpus, held_out: Corpus,
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def require_finite(model: nn.Module, *, step: int) -> None:
+    """Reject when a weight is not finite: what is trained on from there is lost."""
+    for name, value in model.state_dict().items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise Reject(f"The weight {name} is not finite at step {step}; lower the rate.")
+
+
 def pack(
     *,
     identity: str,

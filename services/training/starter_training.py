@@ -25,8 +25,8 @@ from torch import Tensor
 
 from services.training.augmentation import ViewSettings, view
 from services.training.contrast import info_nce
+from services.training.generators.made import MadePage
 from services.training.generators.pages import make_page
-from services.training.generators.sheets import MadePage
 from shared.domain.schema import Box
 from shared.nn.encoder import Encoder, PanelInput, build_encoder, load_encoder, normalised, save_encoder
 from shared.nn.encoder_config import EncoderConfig

@@ -1,11 +1,11 @@
-"""Stage *train*: a run from its dataset to a checkpoint, resumed from its last state however often it is killed."""
+"""Stage *train*: a run from its pages to a checkpoint, resumed from its last state however often it is killed."""
 
 import json
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from services.training.corpus import Corpus, corpus_of_specs, corpus_of_stories, picture_bytes
+from services.training.records.detector_runs import DetectorTrainee, detector_trainee
 from shared.domain.dataspec import DatasetLine, DataSpec
-from shared.domain.training import RunConfig
+from shared.domain.training import DetectorVerdict, RunConfig
 from shared.errors import NotFound, Reject
-from shared.settings import settings
+from shared.settings import Settings, settings
 from shared.store import checkpoints
 from shared.store.blobs import storage_of
 from shared.store.db import Row, row, rows, unit_of_work
@@ -27,16 +28,18 @@ from shared.work.jobs import Claim
 from shared.work.stages import Done, database_url, stage
 
 if TYPE_CHECKING:
+    from services.training.detector_loop import DetectorTraining
     from services.training.loop import MetricRow, Training
+    from shared.nn.encoder import Encoder
 
+Result = tuple[checkpoints.Kept, DetectorVerdict | None]
 MOST_MEMORY = 0.6  # share of the machine that a run's pictures may take
 LOOK_SECONDS = 1.0  # between looks whether somebody told the run to stop
 RUN = """
     SELECT r.*, d.key AS dataset_key, d.fingerprint, d.counts, k.key AS start_key,
            EXISTS (SELECT FROM checkpoint c WHERE c.run_id = r.id) AS made
-    FROM run r JOIN dataset d ON d.id = r.dataset_id LEFT JOIN checkpoint k ON k.id = r.start_id WHERE r.id = :id"""
-
-
+    FROM run r LEFT JOIN dataset d ON d.id = r.dataset_id LEFT JOIN checkpoint k ON k.id = r.start_id
+    WHERE r.id = :id"""
 # Datasets that the encoder a run starts from, or one before it, was trained on.
 SEEN = """
     WITH RECURSIVE line AS (
@@ -48,9 +51,6 @@ SEEN = """
 @stage("train")
 def train(claims: Sequence[Claim]) -> Iterator[Done]:
     """Train one run to its end, or until it is told to stop."""
-    # Here, for it brings torch, which the process that hands out work does not need.
-    from shared.nn.encoder import save_encoder
-
     configured = settings()
     storage = storage_of(configured)
     for claim in claims:
@@ -59,29 +59,54 @@ def train(claims: Sequence[Claim]) -> Iterator[Done]:
         if run is None or run["stopping"] or run["made"]:
             yield Done([claim], _nothing)
             continue
-        training = _prepared(run, storage, device=configured.device)
-        state = f"runs/{run['id']}/state.safetensors"
-        with suppress(NotFound):  # a first attempt, or one that died before it had kept anything
-            training.restore(storage.get(state))
-        _write("UPDATE run SET steps = :steps, step = :step WHERE id = :id", run, training.step, steps=training.steps)
-        encoder = training.run(
-            report=partial(_report, run), save=partial(_save, storage, state, claim, run), stop=_told_to_stop(run)
-        )
-        if encoder is None:
-            yield Done([claim], _nothing)
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            about = {"run": run["id"], "dataset": run["fingerprint"], "option": run["option"], "config": run["config"]}
-            save_encoder(Path(folder), encoder, about=about)
-            kept = checkpoints.keep(storage, "encoder", Path(folder))
-        yield Done([claim], partial(_register, kept, run))
+        prepared = detector_trainee if run["kind"] == "detector" else encoder_trainee
+        with prepared(run, configured) as trainee:
+            kept = _trained(trainee, run, claim, storage)
+        yield Done([claim], partial(_register, *kept, run) if kept is not None else _nothing)
         with unit_of_work(database_url()) as connection:
             ended = row(connection, RUN, id=run["id"])
-        if ended is None or ended["made"]:  # else storing failed, and the next attempt goes on from here
-            storage.delete(state)
+        if kept is not None and (ended is None or ended["made"]):  # else the next attempt goes on from here
+            storage.delete(_state_of(run))
+
+
+def _trained(trainee: "EncoderTrainee | DetectorTrainee", run: Row, claim: Claim, storage: Storage) -> Result | None:
+    """A run from where it was to its end; None when it was told to stop."""
+    training: Training | DetectorTraining = trainee.training
+    state = _state_of(run)
+    with suppress(NotFound):  # a first attempt, or one that died before it had kept anything
+        training.restore(storage.get(state))
+    _write("UPDATE run SET steps = :steps, step = :step WHERE id = :id", run, training.step, steps=training.steps)
+    made: Any = training.run(
+        report=partial(_report, run), save=partial(_save, storage, state, claim, run), stop=_told_to_stop(run)
+    )
+    return None if made is None else trainee.keep(made)
+
+
+@contextmanager
+def encoder_trainee(run: Row, configured: Settings) -> Iterator["EncoderTrainee"]:
+    """A run's training; its pictures are in memory."""
+    yield EncoderTrainee(run, configured)
+
+
+class EncoderTrainee:
+    """What the stage trains of an encoder's run, and what becomes of the result."""
+
+    def __init__(self, run: Row, configured: Settings) -> None:
+        self.run, self.storage = run, storage_of(configured)
+        self.training = _prepared(run, self.storage, device=configured.device)
+
+    def keep(self, made: "Encoder") -> Result:
+        """Put the trained encoder into the storage."""
+        from shared.nn.encoder import save_encoder
+
+        about = {name: self.run[name] for name in ("option", "config")}
+        with tempfile.TemporaryDirectory() as folder:
+            save_encoder(Path(folder), made, about={"run": self.run["id"], "dataset": self.run["fingerprint"], **about})
+            return checkpoints.keep(self.storage, "encoder", Path(folder)), None
 
 
 def _prepared(run: Row, storage: Storage, *, device: str) -> "Training":
+    # Here, for it brings torch, which the process that hands out work does not need.
     from services.training.loop import Training
     from shared.nn.device import pick_device
     from shared.nn.encoder import load_encoder
@@ -174,9 +199,18 @@ def _write(statement: str, run: Row, step: int, **values: Any) -> None:
         connection.execute(sa.text(statement), {"id": run["id"], "step": step, **values})
 
 
-def _register(kept: checkpoints.Kept, run: Row, connection: sa.Connection) -> None:
-    checkpoints.register(connection, kept, origin="trained", run_id=run["id"])
+def _register(kept: checkpoints.Kept, verdict: DetectorVerdict | None, run: Row, connection: sa.Connection) -> None:
+    made = checkpoints.register(connection, kept, origin="trained", run_id=run["id"])
+    if verdict is not None:
+        connection.execute(
+            sa.text("UPDATE checkpoint SET verdict = CAST(:verdict AS jsonb) WHERE id = :id"),
+            {"id": made, "verdict": verdict.model_dump_json()},
+        )
     connection.execute(sa.text("UPDATE run SET step = steps WHERE id = :id"), {"id": run["id"]})
+
+
+def _state_of(run: Row) -> str:
+    return f"runs/{run['id']}/state.safetensors"
 
 
 def _nothing(_: sa.Connection) -> None:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from shared.domain.training import CheckpointView, MetricPoint, RunView
+from shared.domain.training import CheckpointView, DetectorRunConfig, MetricPoint, RunConfig, RunView
 from shared.errors import NotFound
 from shared.store.db import Row, row, rows
 
@@ -37,10 +37,11 @@ def run_view(found: Row) -> RunView:
     """A row of `RUN` as shown."""
     state: State = "done" if found["checkpoint_id"] is not None else OF_JOB.get(found["job_state"], "queued")
     told: dict[str, Any] = {
-        name: found[name] for name in ("id", "dataset_id", "option", "config", "step", "steps", "checkpoint_id")
+        name: found[name] for name in ("id", "kind", "dataset_id", "option", "step", "steps", "checkpoint_id")
     }
     return RunView(
         **told,
+        config=(DetectorRunConfig if found["kind"] == "detector" else RunConfig).model_validate(found["config"]),
         state=state,
         error=found["error"] if state in ("failed", "queued") else None,
         stopping=found["stopping"] and state in ("queued", "running"),

@@ -4,17 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from shared.domain.geometry import iou
+from shared.domain.schema import Box
 from shared.errors import Reject
-from shared.nn.detector import (
-    CONFIG,
-    WEIGHTS,
-    DetectorConfig,
-    build_detector,
-    fitted_size,
-    load_detector,
-    predict,
-    save_detector,
-)  # fmt: skip
+from shared.nn.detector import WEIGHTS, fitted_size, load_detector, predict, save_detector
+from shared.nn.detector_config import CONFIG, DetectorConfig
+from shared.nn.detector_nets import build_detector
 
 TINY = DetectorConfig(width=4, fpn_channels=8, box_head=16, pixels=20_000)
 
@@ -52,6 +47,23 @@ def test_a_page_is_seen_alike_whatever_pages_share_its_batch(tmp_path: Path) -> 
     assert np.allclose([o.box for o in alone], [o.box for o in beside], atol=1e-2)
 
 
+def test_proposed_boxes_are_judged_beside_the_networks_own(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    save_detector(tmp_path, build_detector(TINY), TINY)
+    model, config = load_detector(tmp_path)
+    model.rpn._post_nms_top_n = {"training": 1, "testing": 1}
+    page = np.random.default_rng(0).integers(0, 256, (400, 300, 3), dtype=np.uint8)
+    asked = Box(150, 200, 120, 150)
+    for mirror in (False, True):
+        alone = predict(model, [page], config=config, floor=0.0, mirror=mirror)[0]
+        judged = predict(model, [page], config=config, floor=0.0, mirror=mirror, proposals=[[asked]])[0]
+        assert max((iou(asked, o.box) for o in alone), default=0.0) < 0.5
+        assert max(iou(asked, o.box) for o in judged) > 0.6
+    assert predict(model, [page], config=config, floor=0.0, proposals=[[]]) == predict(
+        model, [page], config=config, floor=0.0
+    )
+
+
 @pytest.mark.parametrize("damage", ["missing", "cut", "foreign", "config"])
 def test_damaged_weights_are_refused_with_a_remedy(tmp_path: Path, damage: str) -> None:
     save_detector(tmp_path, build_detector(TINY), TINY)
@@ -72,7 +84,7 @@ def test_damaged_weights_are_refused_with_a_remedy(tmp_path: Path, damage: str) 
 
 def test_the_large_backbone_can_be_built_from_the_same_config() -> None:
     with torch.device("meta"):
-        model = build_detector(DetectorConfig(backbone="resnet50_fpn_v2"))
+        model = build_detector(DetectorConfig(backbone="fasterrcnn_resnet50_fpn_v2"))
     assert sum(p.numel() for p in model.parameters()) > 40_000_000
     assert model.roi_heads.box_predictor.cls_score.out_features == 5
 
@@ -85,7 +97,7 @@ def test_the_network_looks_at_pages_in_the_configured_size() -> None:
 
 def test_a_page_keeps_its_shape_and_gets_the_configured_area() -> None:
     for width, height in ((992, 1373), (4000, 3000), (850, 3700)):
-        w, h = fitted_size(width, height, 184_000)
+        w, h = fitted_size(width, height, DetectorConfig())
         assert w * h == pytest.approx(184_000, rel=0.02)
         assert w / h == pytest.approx(width / height, rel=0.02)
-    assert max(fitted_size(100, 20_000, 184_000)) <= 1600
+    assert max(fitted_size(100, 20_000, DetectorConfig())) <= 1600
