@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from shared.domain.schema import Box, DetectedObject, LayoutKind
+from shared.domain.corrections import LayoutChanges
+from shared.domain.schema import Box, DetectedObject, LayoutKind, NoPanelReason
 
 ComicState = Literal["waiting", "ready", "failed"]
 Id = Annotated[int, Field(ge=1, lt=1 << 63)]
@@ -152,12 +153,23 @@ class LayoutView(BaseModel):
     active: bool
     source: Literal["model", "import", "person"]
     kind: LayoutKind
+    reason: NoPanelReason | None = Field(description="why there is no panel")
     direction: Literal["ltr", "rtl"]
+    author: str | None = Field(description="who corrected it, or which file it came from")
+    changes: LayoutChanges | None = Field(description="what a person changed of the layout that was active before")
+    replaces_id: int | None = Field(description="that layout, while it is kept")
     checkpoint_id: int | None
     job_id: int | None
     created_at: datetime
     panels: list[PanelView]
     objects: list[DetectedObject]
+
+
+class OutdatedLayouts(BaseModel):
+    """How many pages show the panels of an earlier detector than `checkpoint_id`, the one in use."""
+
+    checkpoint_id: int
+    pages: int
 
 
 class JobTrace(BaseModel):

@@ -3,10 +3,13 @@
 import io
 import math
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from shared.domain.schema import Box
 from shared.errors import Reject, TooLarge
@@ -15,6 +18,15 @@ Picture = NDArray[np.uint8]
 MOST_PIXELS = 100_000_000
 # What Pillow raises for damaged EXIF data; the picture itself is whole.
 BROKEN_EXIF = (SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, struct.error)
+LYING = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+
+
+class Reduced(NamedTuple):
+    """A picture, perhaps made smaller, of an image that is `width` × `height` pixels large as displayed."""
+
+    picture: Picture
+    width: int
+    height: int
 
 
 def decode(
@@ -31,18 +43,40 @@ def decode(
     below it, in a fraction of the time. Raises `TooLarge` over `most_pixels` and `Reject` for bytes that are no whole
     image; both name `name`.
     """
+    with _opened(content, name=name, most_pixels=most_pixels) as image:
+        _draft(image, scale=scale, enough=enough)
+        return upright(image)
+
+
+def decode_reduced(content: bytes, *, name: str = "the image", enough: int, most_pixels: int = MOST_PIXELS) -> Reduced:
+    """The same with `enough` to four times as many pixels where the image has more of them, whatever its format."""
+    with _opened(content, name=name, most_pixels=most_pixels) as image:
+        width, height = image.size
+        _draft(image, enough=enough)
+        shown, lying = _turned(image)
+        factor = math.isqrt(shown.width * shown.height // enough)
+        picture = _rgb(shown, factor=max(1, factor))
+        return Reduced(picture, *((height, width) if lying else (width, height)))
+
+
+def image_pixels(content: bytes) -> int:
+    """Pixels that decoding an image takes room for; 0 for what is none, which decoding refuses."""
     try:
         with Image.open(io.BytesIO(content)) as image:
-            pixels = image.width * image.height
-            if pixels > most_pixels:
+            return image.width * image.height
+    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError):
+        return 0
+
+
+@contextmanager
+def _opened(content: bytes, *, name: str, most_pixels: int) -> Iterator[Image.Image]:
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.width * image.height > most_pixels:
                 raise TooLarge(
                     f"{name} has {image.width} × {image.height} pixels; make it smaller than {most_pixels:,} in all"
                 )
-            if enough is not None and pixels > enough:
-                scale = min(scale, math.sqrt(enough / pixels))
-            if scale < 1.0:
-                image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
-            return upright(image)
+            yield image
     except Image.DecompressionBombError as error:
         raise TooLarge(f"{name} has too many pixels; make it smaller than {most_pixels:,} in all") from error
     except UnidentifiedImageError as error:
@@ -51,19 +85,41 @@ def decode(
         raise Reject(f"{name} is damaged or cut off; export it again from its source") from error
 
 
+def _draft(image: Image.Image, *, scale: float = 1.0, enough: int | None = None) -> None:
+    pixels = image.width * image.height
+    if enough is not None and pixels > enough:
+        scale = min(scale, math.sqrt(enough / pixels))
+    if scale < 1.0:
+        image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
+
+
 def upright(image: Image.Image) -> Picture:
     """An opened image as RGB (H, W, 3) as displayed: EXIF orientation applied, transparency on white."""
+    return _rgb(_turned(image)[0])
+
+
+def _turned(image: Image.Image) -> tuple[Image.Image, bool]:
+    """The image with its EXIF orientation applied, and whether that made columns of its rows."""
+    image.load()
     try:
-        shown = ImageOps.exif_transpose(image)
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        # Most pages stand upright: they are not copied, which takes as much memory again.
+        return (image, False) if orientation == 1 else (ImageOps.exif_transpose(image), orientation in LYING)
     except BROKEN_EXIF:
-        shown = image  # as ingestion counts it: no orientation
+        return image, False  # as ingestion counts it: no orientation
+
+
+def _rgb(shown: Image.Image, *, factor: int = 1) -> Picture:
+    """RGB (H, W, 3), transparency on white; averaged over squares of `factor` × `factor` pixels."""
     if shown.mode in ("RGBA", "LA", "PA") or "transparency" in shown.info:
         layer = shown.convert("RGBA")
         shown = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
     elif shown.mode.startswith("I"):
         deep = np.asarray(shown, np.float64)
         shown = Image.fromarray((deep / max(255.0, deep.max()) * 255).astype(np.uint8))
-    return np.array(shown.convert("RGB"))
+    if shown.mode != "RGB":
+        shown = shown.convert("RGB")
+    return np.array(shown if factor == 1 else shown.reduce(factor))
 
 
 def crop(picture: Picture, box: Box) -> Picture:

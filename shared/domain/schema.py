@@ -45,6 +45,7 @@ class Direction(StrEnum):
 Score = Annotated[float, Field(ge=0.0, le=1.0)]
 ObjectLabel = Literal["panel", "character", "text", "face"]
 LayoutKind = Literal["panels", "splash", "none"]
+NoPanelReason = Literal["blank", "text", "pictures", "nothing_seen"]
 TextKind = Literal["dialogue", "thought", "narration", "sound", "other"]
 OBJECT_LABELS: tuple[ObjectLabel, ...] = ("panel", "character", "text", "face")
 
@@ -56,23 +57,31 @@ class Contract(BaseModel):
 
 
 class DetectedObject(Contract):
-    """One box a detector saw, with its real score."""
+    """One box a detector saw, with its real score.
+
+    On a layout's other objects `panel` is the position of the panel it belongs to, and `speaker` the index, among the
+    layout's objects, of the character or face that says a text; None where there is none.
+    """
 
     label: ObjectLabel
     box: Box
     score: Score
+    panel: int | None = Field(None, ge=0)
+    speaker: int | None = Field(None, ge=0)
 
 
 class PagePanels(Contract):
     """One layout of a page: panels in reading order and the other objects seen.
 
     `kind`: "panels" has at least one panel that is not the whole page, "splash" exactly one full-page panel,
-    "none" no panel at all (a page of text, credits or nothing) and says so.
+    "none" no panel at all, with its `reason`: a "blank" page, a page of "text", single "pictures" without a sequence
+    (vignettes, logos, advertisements), or "nothing_seen": there is something, and no panel was recognised in it.
     """
 
     width: int = Field(gt=0)
     height: int = Field(gt=0)
     kind: LayoutKind
+    reason: NoPanelReason | None = None
     direction: Direction
     panels: list[DetectedObject]
     objects: list[DetectedObject] = []
