@@ -41,8 +41,9 @@ run = sa.Table(
     "run",
     metadata,
     number(),
-    sa.Column("dataset_id", sa.BigInteger, sa.ForeignKey("dataset.id"), nullable=False),
-    sa.Column("option", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, server_default="encoder"),
+    sa.Column("dataset_id", sa.BigInteger, sa.ForeignKey("dataset.id"), comment="NULL for detectors"),
+    sa.Column("option", sa.Text, comment="NULL for detectors"),
     sa.Column("config", JSONB, nullable=False),
     trace("start_id", "checkpoint.id"),
     sa.Column("launches", sa.Integer, nullable=False, server_default="1", comment="1, and one for each resume"),
@@ -50,7 +51,11 @@ run = sa.Table(
     sa.Column("step", sa.Integer, nullable=False, server_default="0"),
     sa.Column("steps", sa.Integer, comment="NULL until it has begun"),
     created(),
+    one_of("kind", "encoder", "detector"),
     one_of("option", "base", "denoise", "context", "context-denoise"),
+    sa.CheckConstraint(
+        "(kind = 'encoder') = (dataset_id IS NOT NULL) AND (kind = 'encoder') = (option IS NOT NULL)", name="dataset"
+    ),
     sa.CheckConstraint("step >= 0 AND step <= coalesce(steps, step)", name="step"),
 )
 

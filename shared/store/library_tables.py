@@ -110,7 +110,7 @@ page_mark = sa.Table(
     metadata,
     sa.Column("page_id", sa.BigInteger, sa.ForeignKey("page.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("phash", sa.BigInteger, nullable=False, comment="64-bit perceptual hash; the first signal"),
-    sa.Column("sketch", sa.LargeBinary, nullable=False, comment="the second signal; services.ingestion.marks"),
+    sa.Column("sketch", sa.LargeBinary, nullable=False, comment="the second signal; shared.domain.marks"),
     sa.Column("bands", sa.ARRAY(sa.Integer), nullable=False, comment="parts of the hash by which candidates are found"),
     # At once, without a list of pending entries that every look would read through.
     sa.Index("ix_page_mark_bands", "bands", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),

@@ -45,11 +45,15 @@ INPUTS: dict[str, str] = {
         FROM comic c WHERE {_OF_COMIC} AND c.page_count IS NOT NULL
           AND EXISTS (SELECT FROM page p JOIN page_mark m ON m.page_id = p.id WHERE p.comic_id = c.id)""",
     # The language speaks only where no direction is stated; comics without either keep the inputs they always had.
+    # Whoever asks for no page in particular leaves alone what an earlier detector has laid out: a release that brings a
+    # new one must not begin days of work by itself.
     "detect": f"""
         SELECT p.id AS subject_id, p.comic_id,
                concat_ws('|', p.image_sha256, k.sha256, coalesce(c.direction, {_LANGUAGE_DIRECTION})) AS inputs
         FROM page p JOIN comic c ON c.id = p.comic_id JOIN checkpoint k ON k.kind = 'detector' AND k.active
-        WHERE {_OF_PAGE}""",
+        WHERE {_OF_PAGE} AND (CAST(:subjects AS bigint[]) IS NOT NULL OR NOT EXISTS (
+            SELECT FROM layout l WHERE l.page_id = p.id AND l.source = 'model' AND l.image_sha256 = p.image_sha256
+            HAVING NOT bool_or(l.checkpoint_id = k.id)))""",
     "read": f"""
         SELECT p.id AS subject_id, p.comic_id, p.image_sha256 AS inputs
         FROM page p WHERE {_OF_PAGE} AND :reading""",

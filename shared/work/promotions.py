@@ -2,18 +2,20 @@
 
 One at a time. Its vectors are made by the stage *reembed* while the old ones serve; the switch happens in one
 transaction as soon as nothing is missing: the stage looks when no page waits any more, the sweep looks now and then.
-The replaced encoder keeps its vectors, so a rollback is a promotion of it that has little or nothing to do.
+The replaced encoder keeps its vectors, so a rollback is a promotion of it that has little or nothing to do. A detector
+takes over at once, if it is better; see `detector_promotions`.
 """
 
 import sqlalchemy as sa
 
 from shared.domain.pipeline import STAGES
 from shared.domain.training import PromotionView
-from shared.errors import Conflict, NotFound, Reject
+from shared.errors import Conflict, NotFound
 from shared.settings import Settings
 from shared.store import checkpoints
 from shared.store.db import Row, row, rows
 from shared.work import jobs
+from shared.work.detector_promotions import look_at_outdated, switch_detector
 from shared.work.inputs import VECTOR_INPUTS
 
 # Pages that can be found now and could not be found, as they are now, afterwards. Hidden pages cannot be found.
@@ -29,28 +31,30 @@ FAILED = """
 SHOWN = """
     SELECT count(*) FROM embedding e JOIN page p ON p.id = e.page_id AND p.hidden IS NULL
     WHERE e.checkpoint_id = :previous"""
+PROMOTION = "SELECT m.*, k.kind FROM promotion m JOIN checkpoint k ON k.id = m.checkpoint_id"
 LOCK = "promotions"  # everything that decides about promotions is done under this one lock, taken before all others
 
 
 def begin(connection: sa.Connection, configured: Settings, checkpoint_id: int, *, back: bool = False) -> dict[str, int]:
     """Promote an encoder: plan what it has to embed, or switch at once; the jobs to wake workers for.
 
-    A promotion that is under way is given up for it. `back`: it undoes an earlier one. Errors: NotFound; Reject for a
-    detector; Conflict for the encoder that serves already, or that is being promoted.
+    A promotion that is under way is given up for it. A detector is switched to. `back`: it undoes an earlier one.
+    Errors: NotFound; Conflict for the model that serves already, or that is being promoted, and for a detector that is
+    not better than the one in use.
     """
     _lock(connection)
     target = row(connection, "SELECT * FROM checkpoint WHERE id = :id", id=checkpoint_id)
     if target is None:
         raise NotFound(f"There is no checkpoint {checkpoint_id}; GET /checkpoints lists those there are.")
-    if target["kind"] != "encoder":
-        raise Reject(f"Checkpoint {checkpoint_id} is a {target['kind']}; only encoders can be promoted.")
-    under_way = _open(connection)
-    if under_way is not None and under_way["checkpoint_id"] == checkpoint_id:
+    if target["kind"] == "detector":
+        return switch_detector(connection, configured, target, back=back)
+    open_one = _open(connection)
+    if open_one is not None and open_one["checkpoint_id"] == checkpoint_id:
         raise Conflict(f"Checkpoint {checkpoint_id} is being promoted already.")
     if target["active"]:
         raise Conflict(f"Checkpoint {checkpoint_id} serves queries already.")
-    if under_way is not None:
-        cancel(connection, under_way["id"])
+    if open_one is not None:
+        cancel(connection, open_one["id"])
     previous = checkpoints.active(connection, "encoder")
     connection.execute(
         sa.text("INSERT INTO promotion (checkpoint_id, previous_id, back) VALUES (:target, :previous, :back)"),
@@ -63,7 +67,8 @@ def begin(connection: sa.Connection, configured: Settings, checkpoint_id: int, *
 def adopt(connection: sa.Connection, configured: Settings, kind: checkpoints.Kind, checkpoint_id: int) -> None:
     """Let a shipped or configured model take over at a start; a trained encoder that was promoted stays.
 
-    An encoder takes over by promotion when there is something to find, anything else at once.
+    An encoder takes over by promotion when there is something to find, anything else at once. Pages that an earlier
+    detector laid out stay as they are until `look_again`.
     """
     active = checkpoints.active(connection, kind)
     if active["id"] == checkpoint_id or active["origin"] == "trained":
@@ -71,23 +76,32 @@ def adopt(connection: sa.Connection, configured: Settings, kind: checkpoints.Kin
     if kind == "encoder" and row(
         connection, "SELECT FROM embedding WHERE checkpoint_id = :id LIMIT 1", id=active["id"]
     ):
-        under_way = _open(connection)
-        if under_way is None or under_way["checkpoint_id"] != checkpoint_id:
+        open_one = _open(connection)
+        if open_one is None or open_one["checkpoint_id"] != checkpoint_id:
             begin(connection, configured, checkpoint_id)
     else:
+        _lock(connection)
         checkpoints.activate(connection, kind, checkpoint_id)
 
 
-def roll_back(connection: sa.Connection, configured: Settings) -> dict[str, int]:
-    """Promote the encoder that the present one was promoted over; as `begin`. NotFound when there was none."""
+def look_again(connection: sa.Connection, configured: Settings) -> dict[str, int]:
+    """Let the detector in use look at all pages that show panels of an earlier one; the jobs to wake workers for."""
+    _lock(connection)
+    return look_at_outdated(connection, configured)
+
+
+def roll_back(connection: sa.Connection, configured: Settings, kind: checkpoints.Kind = "encoder") -> dict[str, int]:
+    """Promote the model that the present one was promoted over; as `begin`. NotFound when there was none."""
     _lock(connection)
     last = row(
         connection,
         "SELECT m.previous_id FROM promotion m JOIN checkpoint k ON k.id = m.checkpoint_id AND k.active "
-        "WHERE m.state = 'done' AND NOT m.back AND m.previous_id IS NOT NULL ORDER BY m.id DESC LIMIT 1",
+        "WHERE k.kind = :kind AND m.state = 'done' AND NOT m.back AND m.previous_id IS NOT NULL "
+        "ORDER BY m.id DESC LIMIT 1",
+        kind=kind,
     )
     if last is None:
-        raise NotFound("The active encoder replaced no other; GET /checkpoints lists those that can be promoted.")
+        raise NotFound(f"The active {kind} replaced no other; GET /checkpoints lists those that can be promoted.")
     return begin(connection, configured, last["previous_id"], back=True)
 
 
@@ -147,8 +161,13 @@ def _advance(connection: sa.Connection, configured: Settings) -> dict[str, int]:
 
 def promotions(connection: sa.Connection) -> list[PromotionView]:
     """All promotions, newest first."""
-    found = rows(connection, "SELECT * FROM promotion ORDER BY id DESC LIMIT 100")
+    found = rows(connection, f"{PROMOTION} ORDER BY m.id DESC LIMIT 100")
     return [_view(connection, promotion) for promotion in found]
+
+
+def under_way(connection: sa.Connection) -> list[PromotionView]:
+    """The promotion that is under way, if one is."""
+    return [_view(connection, found) for found in rows(connection, f"{PROMOTION} WHERE m.state = 'embedding'")]
 
 
 def promotion_of(connection: sa.Connection, promotion_id: int) -> PromotionView:
@@ -157,7 +176,7 @@ def promotion_of(connection: sa.Connection, promotion_id: int) -> PromotionView:
 
 
 def _of(connection: sa.Connection, promotion_id: int) -> Row:
-    found = row(connection, "SELECT * FROM promotion WHERE id = :id", id=promotion_id)
+    found = row(connection, f"{PROMOTION} WHERE m.id = :id", id=promotion_id)
     if found is None:
         raise NotFound(f"There is no promotion {promotion_id}; GET /promotions lists those there are.")
     return found
