@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, File, Path, Query, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 
+from services.detection.routes import corrections, exchange, outdated
 from services.detection.tasks import loaded
 from services.detection.views import layouts_of, panel_of, provenance_of
 from shared.domain.addresses import panel_version
@@ -13,13 +14,19 @@ from shared.domain.schema import Direction, PagePanels
 from shared.errors import NotFound
 from shared.http.app import Configured, Database, create_app
 from shared.http.pictures import ASK_AGAIN, FOREVER, Format, PageImage, Width, picture_answer
-from shared.http.sent_pictures import sent_picture
+from shared.http.sent_pictures import sent_reduced
+from shared.http.threads import Threads
 from shared.store import checkpoints
 from shared.store.db import row, unit_of_work
 
 router = APIRouter()
+router.include_router(exchange.router)  # before `/layouts/{layout_id}`
+router.include_router(outdated.router)  # likewise
 Id = Annotated[int, Path(ge=1, description="id")]
 MOST_PIXELS = 40_000_000  # of a picture to detect: A4 at 600 dots per inch
+ENOUGH = 1_500_000  # of them, to four times as many, are kept while a picture waits for its turn
+# One model, which uses all cores it may: one picture at a time, and only so many wait.
+looking = Threads(1, most=16, name="detecting", what="pictures")
 
 
 @router.get("/layouts", tags=["layouts"], summary="All layouts of a page, the active one first")
@@ -94,16 +101,22 @@ async def detect(
     file: Annotated[UploadFile, File(description="one page image")],
     direction: Literal["ltr", "rtl", "auto"] = "auto",
 ) -> PagePanels:
-    """Panels in reading order and the other objects seen, with real scores; boxes in pixels of the picture."""
-    image = await sent_picture(configured, file, most_pixels=MOST_PIXELS)
+    """Panels in reading order and the other objects seen, with real scores; boxes in pixels of the picture.
+
+    Objects name their panel by its place in `panels`, texts their speaker by its place in `objects`; without panels
+    `reason` says why. Too many pictures at once are refused with 503 and the time after which to try again.
+    """
+    image = await sent_reduced(configured, file, most_pixels=MOST_PIXELS, enough=ENOUGH)
     way: Direction | Literal["auto"] = "auto" if direction == "auto" else Direction(direction)
 
     def detected() -> PagePanels:
         with unit_of_work(url) as connection:
             checkpoint = checkpoints.active(connection, "detector")
-        return loaded(checkpoint["key"], configured.device).detect([image], direction=way)[0]
+        return loaded(checkpoint["key"], configured.device).detect_reduced(image, direction=way)
 
-    return await run_in_threadpool(detected)
+    return await looking.run(detected)
 
+
+router.include_router(corrections.router)
 
 app = create_app("detection", [router])

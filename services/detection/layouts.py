@@ -1,59 +1,123 @@
-"""From what the detector saw on a page to the page's layout: which boxes are panels, in which order they are read."""
+"""From what the detector saw on a page to the page's layout: which boxes are panels, in which order they are read.
+
+Scores are taken for probabilities; `Detector.see` calibrates them. Where the page's picture is at hand its pixels are
+asked as well; without it boxes are chosen by score and fit alone, and keep the sides that the detector gave them.
+"""
 
 from collections.abc import Iterable, Sequence
-from statistics import fmean
 
-from shared.domain.geometry import clip, intersection, iou
+import numpy as np
+
+from services.detection.edges import Picture
+from services.detection.evidence import hole_gains, picture_gains, score_gains
+from services.detection.greedy import one_by_one
+from services.detection.looks import Look, look_at
+from services.detection.pageless import are_vignettes, is_text_page, reason_for_none
+from services.detection.rules import Rules
+from services.detection.selection import best_set
+from shared.domain.geometry import clip, iou
+from shared.domain.panel_contents import assign, speakers
 from shared.domain.reading_order import layout_kind, reading_order
 from shared.domain.schema import Box, DetectedObject, Direction, ObjectLabel, PagePanels
+from shared.nn.calibration import log_odds
 
-FLOORS: dict[ObjectLabel, float] = {"panel": 0.6, "character": 0.5, "text": 0.5, "face": 0.5}
+FLOORS: dict[ObjectLabel, float] = {"panel": 0.5, "character": 0.5, "text": 0.5, "face": 0.5}
+# Below this probability nothing that the picture shows makes a box a panel.
+LEAST = 0.08
 # A page whose best full-page box is this likely is one picture, where nothing smaller was found.
 SPLASH_FLOOR = 0.3
 SAME = {"panel": 0.5, "character": 0.6, "text": 0.4, "face": 0.4}
 SMALLEST_PANEL = 0.006
-COVERED = 0.75
-# Panels overlap a little (slants, figures breaking out) or lie on another as insets; in between is a misread edge.
-SCRAP, INSET, INSET_FLOOR = 0.5, 0.88, 0.7
-TEXT_PAGE = 0.25
 VERTICAL = 1.25
+OTHERS: tuple[ObjectLabel, ...] = ("character", "text", "face")
+ALL = Rules()
 
 
-def arrange(found: Sequence[DetectedObject], *, width: int, height: int, direction: Direction) -> PagePanels:
-    """The layout of a page of `width` × `height` pixels from raw detections in any order."""
+def arrange(
+    found: Sequence[DetectedObject],
+    *,
+    width: int,
+    height: int,
+    direction: Direction,
+    image: Picture | Look | None = None,
+    rules: Rules = ALL,
+) -> PagePanels:
+    """The layout of a page of `width` × `height` pixels from detections in any order.
+
+    `image` is the page as RGB, perhaps made smaller, or the look taken at it already. A page without panels says why.
+    """
+    # Sorted, so that of equally likely boxes the same one wins in whatever order they come.
+    found = sorted(found, key=lambda o: (-o.score, o.label, o.box))
     clipped = [o.model_copy(update={"box": clip(o.box, width, height)}) for o in found]
-    candidates = [o for o in clipped if o.label == "panel" and o.box.area >= SMALLEST_PANEL * width * height]
-    panels = _without_scraps(_without_groups(distinct(o for o in candidates if o.score >= FLOORS["panel"])))
-    if not panels:
-        whole = [o for o in candidates if layout_kind([o.box], width=width, height=height) == "splash"]
-        panels = [o for o in whole if o.score >= SPLASH_FLOOR][:1]
+    look = look_at(image, width=width, height=height) if isinstance(image, np.ndarray) else image
     objects = [
         o
-        for label in ("character", "text", "face")
+        for label in OTHERS
         for o in distinct(o for o in clipped if o.label == label and o.score >= FLOORS[o.label] and o.box.area > 0)
     ]
-    if _is_text_page(panels, [o.box for o in objects if o.label == "text"], width=width, height=height):
+    candidates = [
+        o for o in clipped if o.label == "panel" and o.score >= LEAST and o.box.area >= SMALLEST_PANEL * width * height
+    ]
+    panels = _panels(candidates, look, width=width, height=height, rules=rules)
+    if rules.pageless and _no_sequence(panels, clipped, look, width=width, height=height):
         panels = []
-    order = reading_order([o.box for o in panels], direction=direction)
+    if rules.snap and look is not None:
+        moved = look.snapped([o.box for o in panels])
+        panels = [o.model_copy(update={"box": box}) for o, box in zip(panels, moved, strict=True)]
+    boxes = [o.box for o in panels]
+    order = reading_order(boxes, direction=direction, width=width, height=height)
+    panels, boxes = [panels[k] for k in order], [boxes[k] for k in order]
     return PagePanels(
         width=width,
         height=height,
-        kind=layout_kind([o.box for o in panels], width=width, height=height),
+        kind=layout_kind(boxes, width=width, height=height),
+        reason=None
+        if panels
+        else reason_for_none(clipped, width=width, height=height, drawn=look.drawn if look else None),
         direction=direction,
-        panels=[panels[k] for k in order],
-        objects=objects,
+        panels=panels,
+        objects=_placed(objects, boxes),
     )
 
 
-def _without_scraps(panels: list[DetectedObject]) -> list[DetectedObject]:
-    """Drops boxes that lie half on a likelier panel, which no panel does, and unlikely ones wholly inside of one."""
-    kept: list[DetectedObject] = []
-    for o in sorted(panels, key=lambda o: -o.score):
-        shares = [intersection(o.box, other.box) / o.box.area for other in kept if other.box.area > o.box.area]
-        covered = max(shares, default=0.0)
-        if covered < SCRAP or (covered >= INSET and o.score >= INSET_FLOOR):
-            kept.append(o)
-    return kept
+def _panels(
+    candidates: list[DetectedObject], look: Look | None, *, width: int, height: int, rules: Rules
+) -> list[DetectedObject]:
+    boxes, scores = [o.box for o in candidates], [o.score for o in candidates]
+    gains = score_gains(scores, rules)
+    if look is not None:
+        gains += picture_gains(boxes, look, rules)
+    if rules.jointly:
+        chosen = best_set(boxes, gains.tolist())
+        if rules.holes and look is not None:
+            filled = gains + hole_gains(boxes, chosen, look)
+            chosen = best_set(boxes, filled.tolist())
+    else:
+        chosen = one_by_one(boxes, scores, threshold=rules.threshold)
+    if not chosen:
+        whole = [k for k, box in enumerate(boxes) if layout_kind([box], width=width, height=height) == "splash"]
+        likely = [k for k in whole if gains[k] >= float(log_odds(SPLASH_FLOOR) - log_odds(rules.threshold))]
+        chosen = sorted(likely, key=lambda k: -gains[k])[:1]
+    return [candidates[k] for k in chosen]
+
+
+def _no_sequence(
+    panels: list[DetectedObject], found: list[DetectedObject], look: Look | None, *, width: int, height: int
+) -> bool:
+    """Whether what was taken for panels is a page of lettering, or single pictures on paper."""
+    if is_text_page(panels, found, width=width, height=height):
+        return True
+    boxes = [o.box for o in panels]
+    return look is not None and are_vignettes(boxes, look.outlines, width=width, height=height)
+
+
+def _placed(objects: list[DetectedObject], panels: list[Box]) -> list[DetectedObject]:
+    """The objects with the panel that each belongs to and the speaker of every text that somebody says."""
+    said = speakers(panels, objects)
+    return [
+        o.model_copy(update={"panel": panel, "speaker": said.get(k)})
+        for k, (o, panel) in enumerate(zip(objects, assign(panels, objects), strict=True))
+    ]
 
 
 def distinct(objects: Iterable[DetectedObject]) -> list[DetectedObject]:
@@ -63,32 +127,6 @@ def distinct(objects: Iterable[DetectedObject]) -> list[DetectedObject]:
         if all(iou(o.box, other.box) < SAME[o.label] for other in kept):
             kept.append(o)
     return kept
-
-
-def _without_groups(panels: list[DetectedObject]) -> list[DetectedObject]:
-    """Settles boxes around several other boxes: either the group is a panel or its members are, the likelier stays.
-
-    An inset is no member of a group: it leaves most of its host uncovered.
-    """
-    kept = sorted(panels, key=lambda o: o.box.area)
-    for whole in sorted(panels, key=lambda o: -o.box.area):
-        if whole not in kept:
-            continue
-        parts = [o for o in kept if o is not whole and intersection(o.box, whole.box) >= 0.85 * o.box.area]
-        if not parts or sum(o.box.area for o in parts) < COVERED * whole.box.area:
-            continue
-        if len(parts) > 1 and fmean(o.score for o in parts) >= whole.score * 0.8:
-            kept = [o for o in kept if o is not whole]
-        else:
-            kept = [o for o in kept if o not in parts]
-    return kept
-
-
-def _is_text_page(panels: list[DetectedObject], texts: list[Box], *, width: int, height: int) -> bool:
-    """A full-page panel that is mostly covered by lettering is a page of text on decorated paper, no picture."""
-    if layout_kind([o.box for o in panels], width=width, height=height) != "splash":
-        return False
-    return sum(intersection(text, panels[0].box) for text in texts) >= TEXT_PAGE * panels[0].box.area
 
 
 def guess_direction(pages: Iterable[Sequence[DetectedObject]]) -> Direction:

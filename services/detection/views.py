@@ -64,6 +64,16 @@ def layouts_of(
     return [_layout_view(layout, [panel for panel in panels if panel["layout_id"] == layout["id"]]) for layout in found]
 
 
+def active_layout(connection: sa.Connection, page_id: int) -> LayoutView:
+    """The active layout of a page; NotFound where there is none, or no such page."""
+    page = row(connection, "SELECT layout_id FROM page WHERE id = :id", id=page_id)
+    if page is None:
+        raise NotFound(f"There is no page {page_id}; GET /comics/{{id}}/pages lists a comic's pages.")
+    if page["layout_id"] is None:
+        raise NotFound(f"Page {page_id} has no panels yet; they come when it has been detected.")
+    return layouts_of(connection, layout_id=page["layout_id"])[0]
+
+
 def provenance_of(connection: sa.Connection, panel_id: int) -> Provenance:
     """Where a panel and its text come from, in one query."""
     panel = panel_of(connection, panel_id)
@@ -75,7 +85,10 @@ def provenance_of(connection: sa.Connection, panel_id: int) -> Provenance:
 
 
 def _layout_view(layout: Row, panels: Sequence[Row]) -> LayoutView:
-    names = ("id", "page_id", "active", "source", "kind", "direction", "checkpoint_id", "job_id", "created_at")
+    names = (
+        "id", "page_id", "active", "source", "kind", "reason", "direction", "author", "changes", "replaces_id",
+        "checkpoint_id", "job_id", "created_at",
+    )  # fmt: skip
     return LayoutView(
         **{name: layout[name] for name in names},
         panels=[panel_view(panel) for panel in panels],

@@ -9,7 +9,7 @@ speed are ratios against a floor measured in the same run, or carry the unit of 
 import importlib
 import sys
 
-AREAS = ("core", "ingestion")
+AREAS = ("core", "ingestion", "detection")
 PARTS = ("ingestion_pages", "ingestion_duplicates", "ingestion_bulk")  # of an area, by themselves
 
 

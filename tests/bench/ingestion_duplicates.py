@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from services.ingestion.marks import BAND
 from services.ingestion.records.comparison import POPULAR, surroundings
+from shared.domain.marks import BAND
 from shared.settings import Settings
 from shared.store.db import rows, unit_of_work
 from tests.equipment.made_library import made_library, measured

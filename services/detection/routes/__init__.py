@@ -1,0 +1,1 @@
+"""REST of detection, a module for each thing that is spoken about."""
