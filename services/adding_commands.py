@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from services.learning_commands import ClientOf, Command
+from services.asking import ClientOf, Command
 from shared.settings import Settings
 
 CONNECTIONS = 4

@@ -4,7 +4,6 @@ Imports what a command needs when it runs: `comics --help` answers at once.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +11,17 @@ from typing import TYPE_CHECKING
 
 from services.adding_commands import add_adding_command
 from services.amounts import counted
+from services.dataset_commands import add_dataset_commands
+from services.detect_command import add_detect_command
+from services.detector_commands import offered
 from services.duplicates_commands import add_duplicates_command
+from services.exchange_commands import add_exchange_commands
 from services.following import follow
-from services.learning_commands import add_commands
+from services.layout_commands import add_layout_commands
 from services.metadata_commands import add_metadata_commands
+from services.promotion_commands import add_promotion_commands
 from services.removal_commands import add_removal_commands
+from services.run_commands import add_run_commands
 from services.wrong_calls import Parser, WrongCall, checked, plainly
 from shared.domain.pipeline import QUEUES
 from shared.errors import ComicsError
@@ -73,14 +78,15 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("comic", type=int, nargs="?", help="a comic's number; all comics when left out")
     show.add_argument("--panel", type=int, help="a panel's number")
     _add_shelves(show)
-    detect = command("detect", _detect, "find the panels of a folder's images, without a server")
-    detect.add_argument("folder", type=Path)
-    detect.add_argument("--direction", choices=("ltr", "rtl", "auto"), default="auto", help="reading direction")
-    detect.add_argument("--out", type=Path, default=Path("panels.json"), help="{file_name: [[x, y, w, h], …]}")
+    add_detect_command(command)
+    add_layout_commands(command, _client)
+    add_exchange_commands(command, _client)
     add_metadata_commands(command, _client)
     add_duplicates_command(command, _client)
     add_removal_commands(command, _client)
-    add_commands(command, _client)
+    add_dataset_commands(command, _client)
+    add_run_commands(command, _client)
+    add_promotion_commands(command, _client)
     command("migrate", _migrate, "create or update the database, register models, plan missing work")
     worker = command("worker", _worker, "be a worker of one queue")
     worker.add_argument("queue", choices=QUEUES)
@@ -116,6 +122,8 @@ def _status(chosen: argparse.Namespace, configured: Settings) -> int:
         for name, counts in progress.stages.items():
             numbers = (counts.queued, counts.running, counts.done, counts.failed, counts.blocked)
             print(f"{name:10} " + " ".join(f"{number:8}" for number in numbers))
+        if outdated := client.outdated_layouts().pages:
+            print(offered(outdated))
         for job in failed[:20]:
             of = f"comic {job.comic_id}" if job.comic_id is not None else f"run {job.subject_id}"
             print(f"job {job.id} {job.stage} of {of}: {job.error}")
@@ -188,36 +196,12 @@ def _show(chosen: argparse.Namespace, configured: Settings) -> None:
                 print(f"  panel {panel.id} [{box}] {text[:100]}")
 
 
-def _detect(chosen: argparse.Namespace, _: Settings) -> int:
-    from services.detection.panel_files import detect_folder
-    from shared.domain.schema import Direction
-
-    direction = chosen.direction if chosen.direction == "auto" else Direction(chosen.direction)
-
-    def progress(done: int, total: int) -> None:
-        print(f"\r{done}/{total} pages", end="", file=sys.stderr, flush=True)
-
-    panels, unread = detect_folder(chosen.folder, direction=direction, progress=progress)
-    print(file=sys.stderr)
-    draft = chosen.out.with_name(chosen.out.name + ".tmp")
-    content = json.dumps({name: [list(box) for box in boxes] for name, boxes in panels.items()}, indent=1)
-    try:
-        draft.write_text(content + "\n")
-        draft.replace(chosen.out)
-    except OSError as error:
-        raise ComicsError(f"{chosen.out} cannot be written: {error.strerror}") from error
-    for reason in unread.values():
-        print(f"comics: {reason}", file=sys.stderr)
-    print(f"{sum(map(len, panels.values()))} panels on {len(panels)} pages in {chosen.out}")
-    return 1 if unread else 0
-
-
 def _migrate(_: argparse.Namespace, configured: Settings) -> None:
     from services.standalone import prepare
 
     if configured.database_url is None:
         raise ComicsError("DATABASE_URL is not set; `comics up` migrates its own database by itself.")
-    planned = prepare(configured)
+    planned = prepare(configured, say=print)
     print("migrated; planned " + ", ".join(f"{count} {stage}" for stage, count in planned.items()))
 
 

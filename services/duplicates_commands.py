@@ -1,10 +1,11 @@
 """The command `comics duplicates`: what looks the same, whom to keep, and what a person decides about it."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from services.amounts import amount, counted
+from services.asking import ClientOf, Command
 from services.wrong_calls import WrongCall
 from shared.domain.duplicates import (
     DUPLICATE_KINDS,
@@ -19,9 +20,6 @@ from shared.settings import Settings
 if TYPE_CHECKING:
     from shared.http.client import Client
 
-Run = Callable[[argparse.Namespace, Settings], int]
-Command = Callable[[str, Run, str], argparse.ArgumentParser]
-ClientOf = Callable[[Settings], "Client"]
 ALIKE: dict[DuplicateKind, str] = {
     "bytes": "files of the same bytes",
     "comic": "comics that look the same",

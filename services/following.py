@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
+from services.detector_commands import measured
 from shared.domain.pipeline import STAGES
 from shared.errors import ComicsError
 
@@ -81,7 +82,8 @@ def follow_run(client: "Client", run_id: int) -> "RunView":
         first = run.step if first is None else first
         for point in event.points:
             if point.kind == "held_out":
-                _show(f"{CLEAR if sys.stderr.isatty() else ''}{recalls(point.epoch, point.values)}\n")
+                told = (recalls if run.kind == "encoder" else measured)(point.epoch, point.values)
+                _show(f"{CLEAR if sys.stderr.isatty() else ''}{told}\n")
         if run.steps and sys.stderr.isatty():
             done = run.step - first
             pace = done / max(time.monotonic() - begun, 1e-9)

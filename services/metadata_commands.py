@@ -1,9 +1,10 @@
 """Commands about what comics are: `comics edit`."""
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from services.asking import ClientOf, Command
 from services.wrong_calls import WrongCall, checked, flag
 from shared.domain.metadata import MetadataChanges
 from shared.settings import Settings
@@ -11,9 +12,6 @@ from shared.settings import Settings
 if TYPE_CHECKING:
     from shared.http.client import Client
 
-Run = Callable[[argparse.Namespace, Settings], int]
-Command = Callable[[str, Run, str], argparse.ArgumentParser]
-ClientOf = Callable[[Settings], "Client"]
 # A word for the value of each field, and what it is: of one value, of several, of several each with its key.
 FIELDS = {
     "title": ("TITLE", "what the comic is called"),

@@ -2,21 +2,17 @@
 
 import argparse
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from services.amounts import amount, counted
+from services.asking import ClientOf, Command, asking
 from services.wrong_calls import WrongCall, plainly
 from shared.errors import ComicsError
-from shared.settings import Settings
 
 if TYPE_CHECKING:
     from shared.domain.answers import ComicView
     from shared.http.client import Client
 
-Run = Callable[[argparse.Namespace, Settings], int]
-Command = Callable[[str, Run, str], argparse.ArgumentParser]
-ClientOf = Callable[[Settings], "Client"]
 KINDS = {
     "blobs": "files and images that nothing refers to",
     "segments": "stored vectors that are in no index",
@@ -32,20 +28,13 @@ KINDS = {
 def add_removal_commands(command: Command, client_of: ClientOf) -> None:
     """Put these commands into the parser; `client_of` gives a client for the settings."""
 
-    def asking(work: Callable[["Client", argparse.Namespace], int]) -> Run:
-        def run(chosen: argparse.Namespace, configured: Settings) -> int:
-            with client_of(configured) as client:
-                return work(client, chosen)
-
-        return run
-
-    remove = command("remove", asking(_remove), "delete comics with their pages, text and vectors")
+    remove = command("remove", asking(client_of, _remove), "delete comics with their pages, text and vectors")
     remove.add_argument("comics", type=int, nargs="+", metavar="ID", help="a comic's number")
     remove.add_argument("--yes", action="store_true", help="do not ask")
     remove.add_argument(
         "--force", action="store_true", help="even when datasets lose images that only an unreadable original has"
     )
-    collect = command("gc", asking(_collect), "what lies around that nobody needs")
+    collect = command("gc", asking(client_of, _collect), "what lies around that nobody needs")
     collect.add_argument("--free", action="store_true", help="free it")
 
 

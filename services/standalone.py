@@ -20,6 +20,7 @@ from urllib.error import URLError
 
 from fastapi import FastAPI
 
+from services.detector_commands import offered
 from services.embedded import free_port, start_postgres, start_redis
 from services.extraction import ledger
 from services.processes import Child, Nursery, wait_until
@@ -32,6 +33,7 @@ from shared.store.blobs import storage_of
 from shared.store.db import engine, migrate, unit_of_work
 from shared.store.segments import remove_orphans
 from shared.work import jobs, promotions
+from shared.work.detector_promotions import outdated
 
 SERVICES = ("ingestion", "detection", "extraction", "dataspec", "training", "search", "web")
 HERE = Path(__file__).resolve().parent
@@ -60,8 +62,11 @@ class Addresses:
     watch: Callable[[], list[str]]
 
 
-def prepare(configured: Settings) -> dict[str, int]:
-    """Migrate, register the shipped or configured checkpoints, and plan what is missing; the jobs planned by stage."""
+def prepare(configured: Settings, *, say: Callable[[str], None] = lambda _: None) -> dict[str, int]:
+    """Migrate, register the shipped or configured checkpoints, and plan what is missing; the jobs planned by stage.
+
+    `say` is told what a person may want to do about it.
+    """
     url = str(configured.database_url)
     migrate(url)
     storage = storage_of(configured)
@@ -80,6 +85,10 @@ def prepare(configured: Settings) -> dict[str, int]:
     for stage in STAGES.values():
         with unit_of_work(url) as connection:
             planned[stage.name] = jobs.plan(connection, stage, configured)
+    with unit_of_work(url) as connection:
+        old = outdated(connection)
+    if old:
+        say(offered(old))
     return planned
 
 
@@ -108,7 +117,7 @@ def up(given: Settings, *, say: Callable[[str], None] = lambda _: None) -> Itera
         redis_url = given.redis_url or start_redis(nursery, home)
         configured = given.model_copy(update={"database_url": database_url, "redis_url": redis_url, "home": home})
         say("migrating")
-        prepare(configured)
+        prepare(configured, say=say)
         alone = given.database_url is None and given.storage_url is None
         if alone:  # nobody else can be working on this data: what is unfinished was left by the dead
             storage_of(configured).sweep_scratch(older_than_s=0.0)

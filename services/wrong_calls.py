@@ -36,6 +36,7 @@ COMMANDS = (
     (r"GET /(?:runs|checkpoints|promotions)", "`comics runs`"),
     (r"GET /duplicates\?kind=(\w+)", r"`comics duplicates --kind \1`"),
     (r"GET /layouts\?page_id=", "`comics show ID`"),
+    (r"send `force`", "give `--force`"),
 )
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from services.dataspec.cards import Tally
 from services.dataspec.specs import canonical, ending, line_of, parse_line
-from services.dataspec.splits import Families, held_out_comics, mark_of, straddling
 from shared.domain.dataspec import SPLITS, DatasetLine, DataSpec, Split
+from shared.domain.splits import Families, held_out_comics, mark_of, straddling
 from shared.errors import Reject
 from shared.store.storage import Storage
 

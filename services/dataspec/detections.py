@@ -6,21 +6,19 @@ COCO files of whole libraries have millions of annotations: they are read elemen
 import json
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shared.domain.coco import CATEGORIES
 from shared.domain.geometry import clip
 from shared.domain.page_order import is_page_name
 from shared.domain.schema import Box, DetectedObject
 from shared.errors import Reject
+from shared.files.json_elements import elements
 
-# What the research detector wrote; a file's own `categories` go before.
-USUAL = {1: "panel", 2: "character", 4: "text", 7: "face"}
 SCORE = 0.5  # panels below were never counted
-PIECE = 1 << 20
-LONGEST = 64 << 20  # characters of one element, or between two
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +88,7 @@ def _coco_pages(file: Path) -> Iterator[SeenPage]:
         rows = numbers.pop(key, array("d"))
         own = array("d")
         for k in range(0, len(rows), 6):
-            if (names or USUAL).get(int(rows[k])) == "panel" and rows[k + 5] >= SCORE:
+            if (names or CATEGORIES).get(int(rows[k])) == "panel" and rows[k + 5] >= SCORE:
                 own.extend(rows[k + 1 : k + 6])
         yield SeenPage(
             path=str(image.get("file_name") or key),
@@ -147,80 +145,3 @@ def _size(value: Any) -> float | None:
 def page_id(path: str) -> str:
     """A page's path without the suffix of an image: what the research code calls its canonical id."""
     return path.rpartition(".")[0] if is_page_name(path) else path
-
-
-def elements(file: Path, parts: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    """Elements of the arrays under the top-level keys `parts` of a JSON object, one in memory at a time.
-
-    `Reject` when the file is no such object, is malformed or cut off.
-    """
-    try:
-        with file.open(encoding="utf-8-sig") as stream:
-            yield from _Elements(stream.read).walk(parts)
-    except (ValueError, RecursionError) as error:
-        raise Reject(f"{file.name} is no whole JSON file: {str(error)[:100]}") from error
-
-
-class _Elements:
-    """A window over the text of a JSON file that moves on as elements are taken."""
-
-    def __init__(self, read: Callable[[int], str]) -> None:
-        self._read = read
-        self._text, self._at, self._ended = "", 0, False
-        self._decoder = json.JSONDecoder()
-
-    def walk(self, parts: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-        self._take("{")
-        if self._peek() == "}":
-            return
-        while True:
-            key = self._value()
-            self._take(":")
-            if key in parts and self._peek() == "[":
-                self._take("[")
-                while self._peek() != "]":
-                    yield key, self._value()
-                    if self._peek() != "]":
-                        self._take(",")
-                self._take("]")
-            else:
-                self._value()
-            if self._peek() == "}":
-                return
-            self._take(",")
-
-    def _peek(self) -> str:
-        while True:
-            while self._at < len(self._text) and self._text[self._at].isspace():
-                self._at += 1
-            if self._at < len(self._text):
-                return self._text[self._at]
-            if not self._more():
-                raise ValueError("it ends too early")
-
-    def _take(self, sign: str) -> None:
-        if self._peek() != sign:
-            raise ValueError(f"{sign} was expected")
-        self._at += 1
-
-    def _value(self) -> Any:
-        self._peek()
-        while True:
-            try:
-                value, end = self._decoder.raw_decode(self._text, self._at)
-            except ValueError:
-                if not self._more():
-                    raise
-                continue
-            # A number at the window's end may go on behind it.
-            if end == len(self._text) and self._more():
-                continue
-            self._at = end
-            return value
-
-    def _more(self) -> bool:
-        if self._ended or len(self._text) - self._at > LONGEST:
-            return False
-        piece = self._read(PIECE)
-        self._text, self._at, self._ended = self._text[self._at :] + piece, 0, not piece
-        return bool(piece)

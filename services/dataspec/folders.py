@@ -13,10 +13,10 @@ from pathlib import PurePosixPath
 
 from services.dataspec.exchange import OldPage, Unusable, old_page, panels_of, read_old_page
 from services.dataspec.page_images import examine
-from services.dataspec.paths import PathIndex, plain_path
 from services.dataspec.zips import OpenedZip
 from shared.domain.dataspec import SPLITS, DatasetLine, DataSpec, SpecComic, SpecProvenance, Split
 from shared.domain.page_order import NaturalKey, display_name, is_page_name, natural_key
+from shared.domain.paths import PathIndex, plain_path
 from shared.domain.reading_order import layout_kind
 from shared.domain.schema import Direction
 from shared.errors import NotFound, Reject

@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 
 from services.dataspec.folders import PageFiles
-from services.dataspec.splits import Families, held_out_comics
 from shared.domain.dataspec import SPLITS, DataSpec, Split
+from shared.domain.splits import Families, held_out_comics
 from shared.errors import Reject
 
 SHARE, SEED = 0.2, 0  # of the split, as an import without lists would make it

@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 from services.dataspec.assignment import answers_by_panel, told
 from services.dataspec.detections import SeenPage, read_detections
 from services.dataspec.joined_folder import JoinedFolder
-from services.dataspec.paths import plain_path
 from services.dataspec.recorded_images import RecordedImages
 from services.dataspec.specs import canonical
 from services.dataspec.told_pages import ToldPage, Unreadable, read_told
@@ -22,6 +21,7 @@ from services.dataspec.told_places import Place, TellingIndex
 from shared.domain.dataspec import DataSpec, PieceOfText, SpecComic, SpecPanel, SpecProvenance
 from shared.domain.geometry import as_array, iou_matrix
 from shared.domain.page_order import display_name, natural_key
+from shared.domain.paths import plain_path
 from shared.domain.reading_order import layout_kind, reading_order
 from shared.domain.schema import Box, DetectedObject, Direction, PageReading, PanelReading
 from shared.errors import Reject

@@ -8,13 +8,14 @@ from typing import Any, Literal
 
 from services.dataspec.cards import card_of, markdown_of
 from services.dataspec.datasets import PAGES, Built, build
-from services.dataspec.views import dataset_views, require_comics, same_comics, specs_of, why_none
+from services.dataspec.views import dataset_views, require_comics, specs_of, why_none
 from shared.domain.dataspec import DataSpec, Split
 from shared.domain.training import DatasetRequest, DatasetView
 from shared.errors import Retry
 from shared.store.blobs import claim_blobs
 from shared.store.dataset_images import PIECE, images_alone, overlapping, record_images
 from shared.store.db import row, rows, unit_of_work
+from shared.store.matches import same_comics
 from shared.store.storage import Storage
 
 INSERT = """

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from services.dataspec.detections import SeenPage, page_id
 from services.dataspec.page_images import examine
-from services.dataspec.paths import PathIndex, plain_path
 from shared.domain.page_order import display_name, is_page_name
+from shared.domain.paths import PathIndex, plain_path
 from shared.errors import Reject
 
 _SEVERAL = "several images have this path"

@@ -9,9 +9,12 @@ import sqlalchemy as sa
 
 from services.dataspec.evidence import PageEvidence, page_evidence
 from shared.domain.dataspec import PanelEvidence
+from shared.domain.pipeline import STAGES
 from shared.domain.schema import Box, DetectedObject, Direction, PageExtraction, PageReading
 from shared.domain.text import normalise
+from shared.settings import settings
 from shared.store.db import Row, row, rows, unit_of_work
+from shared.work import jobs
 from shared.work.jobs import Claim
 from shared.work.stages import Done, Failed, database_url, deleted, stage
 
@@ -105,7 +108,8 @@ def store_texts(
 ) -> None:
     """Write texts and verdicts, unless the page got another layout or reading since: then a newer job writes.
 
-    A job that wrote nothing gives its fingerprint up, so that the same inputs, active again one day, are aligned.
+    A job that wrote nothing gives its fingerprint up, so that the same inputs, active again one day, are aligned. They
+    may be by now: whoever made them so while it ran has relied on it.
     """
     now = row(connection, "SELECT layout_id, ocr_id, vlm_id FROM page WHERE id = :id FOR UPDATE", id=claim.subject_id)
     if now is None or any(now[name] != read[name] for name in ("layout_id", "ocr_id", "vlm_id")):
@@ -113,6 +117,7 @@ def store_texts(
             sa.text("UPDATE job SET fingerprint = concat(fingerprint, ' overtaken ', id) WHERE id = :id"),
             {"id": claim.job_id},
         )
+        jobs.plan(connection, STAGES["align"], settings(), subjects=[claim.subject_id])
         return
     connection.execute(_upsert("alignment", "page_id", PAGE_COLUMNS), judged)
     if written:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from services.dataspec.detections import page_id
-from services.dataspec.paths import FEWEST, PathIndex, plain_path
+from shared.domain.paths import FEWEST, PathIndex, plain_path
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,16 +72,6 @@ def specs_of(connection: sa.Connection, wanted: DatasetFilter, *, quality: str) 
         yield spec_of(dict(page))
 
 
-def same_comics(connection: sa.Connection) -> list[tuple[str, str]]:
-    """Keys of comics that look the same and that nobody told apart, two by two."""
-    found = rows(
-        connection,
-        "SELECT a.sha256 AS a, b.sha256 AS b FROM comic_match m JOIN comic a ON a.id = m.a_id "
-        "JOIN comic b ON b.id = m.b_id WHERE m.verdict IS DISTINCT FROM 'distinct'",
-    )
-    return [(pair["a"], pair["b"]) for pair in found]
-
-
 def require_comics(connection: sa.Connection, wanted: DatasetFilter) -> None:
     """`Reject` names comics, sources and collections of the filter that do not exist."""
     known = {found["id"] for found in rows(connection, "SELECT id FROM comic WHERE id = ANY(:ids)", ids=wanted.comics)}

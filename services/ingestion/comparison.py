@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from services.ingestion.copies import required, sameness, shared_pages
-from services.ingestion.likeness import SAME, likeness
+from shared.domain.likeness import SAME, likeness
+from shared.domain.marks import FAR
 
-FAR = 12  # differing signs of two hashes, of 64, up to which a pair is looked at; copies differ in 10 at most
 PAIRS = 8  # matches kept of a page: an advertisement in a thousand comics needs no million of them to be one group
 COMICS = 50  # other comics compared as a whole, the likeliest
 PARTNERS = 8  # pages of another comic that a page is laid over, the nearest; its copy is among them

@@ -11,7 +11,7 @@ from typing import Any
 from PIL.Image import Image
 
 from services.ingestion.describing import WRITTEN, PagePlace, describe
-from services.ingestion.marks import Mark, mark_of
+from shared.domain.marks import Mark, mark_of
 from shared.domain.page_order import display_name
 from shared.errors import Reject, Retry
 from shared.files.containers import DEFAULT_LIMITS, Container, Limits, RawPage, Unreadable

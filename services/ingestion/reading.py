@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from services.ingestion.describing import WRITTEN, Description, describe
-from services.ingestion.marks import Mark
+from shared.domain.marks import Mark
 from shared.errors import Reject, Unable
 from shared.files.children import Answer, ChildDied, ChildLost, Children
 from shared.files.containers import Limits

@@ -10,15 +10,16 @@ from shared.store.dataset_images import with_deletions
 from shared.store.db import Row, row, rows
 
 RUN = """
-    SELECT r.*, d.name AS dataset_name, k.id AS checkpoint_id, k.active AS checkpoint_active,
+    SELECT r.*, d.name AS dataset_name, k.id AS checkpoint_id, k.active AS checkpoint_active, k.verdict,
            j.state AS job_state, j.error AS error,
            CASE WHEN k.id IS NOT NULL THEN 'done'
                 WHEN j.state IN ('running', 'failed') THEN j.state
                 WHEN j.state = 'done' THEN 'stopped' ELSE 'queued' END AS state
-    FROM run r JOIN dataset d ON d.id = r.dataset_id
+    FROM run r LEFT JOIN dataset d ON d.id = r.dataset_id
     LEFT JOIN LATERAL (SELECT state, error FROM job WHERE stage = 'train' AND subject_id = r.id
                        ORDER BY id DESC LIMIT 1) j ON true
-    LEFT JOIN LATERAL (SELECT id, active FROM checkpoint WHERE run_id = r.id ORDER BY id DESC LIMIT 1) k ON true"""
+    LEFT JOIN LATERAL (SELECT id, active, verdict FROM checkpoint WHERE run_id = r.id
+                       ORDER BY id DESC LIMIT 1) k ON true"""
 
 
 def datasets(connection: sa.Connection, *, limit: int = 100) -> list[dict[str, Any]]:
@@ -79,7 +80,8 @@ def detectors(connection: sa.Connection) -> Sequence[Row]:
     """Detector checkpoints, the active one first."""
     return rows(
         connection,
-        "SELECT id, kind, sha256, origin, active, config, created_at FROM checkpoint WHERE kind = 'detector' "
+        "SELECT id, kind, sha256, origin, active, run_id, verdict, config, created_at FROM checkpoint "
+        "WHERE kind = 'detector' "
         "ORDER BY active DESC, id DESC",
     )
 

@@ -113,8 +113,10 @@ def page_of(connection: sa.Connection, page_id: int) -> Row:
     """One page with its comic, its neighbours and what its alignment says; NotFound names the id."""
     found = row(
         connection,
-        "SELECT p.*, c.title AS comic, c.hidden AS comic_hidden, c.page_count, l.kind AS layout_kind, l.direction, "
-        "l.source AS layout_source, l.objects, a.perfect, a.reason, coalesce(a.leftovers, '[]') AS leftovers, "
+        "SELECT p.*, c.title AS comic, c.hidden AS comic_hidden, c.page_count, l.kind AS layout_kind, "
+        "coalesce(l.direction, c.direction) AS direction, "
+        "l.source AS layout_source, l.author AS layout_author, l.reason AS layout_reason, l.objects, a.perfect, "
+        "a.reason, coalesce(a.leftovers, '[]') AS leftovers, "
         "before.id AS previous_id, before.image_sha256 AS previous_image, "
         "after.id AS next_id, after.image_sha256 AS next_image, "
         f"EXISTS (SELECT FROM job WHERE subject_id = p.id AND comic_id = p.comic_id AND {ON_PAGE} "

@@ -30,6 +30,16 @@ MEASURES = {
     "masked_panel": "A hidden panel is found by its neighbours",
     "reading_path": "Which panel comes next, by content",
     "page_order": "Two pages: following, swapped or unrelated",
+    "real_panel_f1": "Panels on corrected pages, F1",
+    "real_panel_ap": "… average precision",
+    "made_panel_f1": "Panels on made pages, F1",
+    "made_panel_ap": "… average precision",
+    "real_character_ap": "Characters on corrected pages, average precision",
+    "made_character_ap": "… on made pages",
+    "real_face_ap": "Faces on corrected pages, average precision",
+    "made_face_ap": "… on made pages",
+    "real_text_ap": "Texts on corrected pages, average precision",
+    "made_text_ap": "… on made pages",
 }
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 

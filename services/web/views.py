@@ -19,12 +19,13 @@ from services.web.records.about import about_comic
 from services.web.records.shelves import Narrowing
 from shared.domain.duplicates import DuplicateKind, DuplicateState
 from shared.domain.pipeline import STAGES
-from shared.domain.training import OPTIONS, RunConfig
+from shared.domain.training import OPTIONS, DetectorRunConfig, RunConfig
 from shared.domain.walk import COMIC_SUFFIXES
 from shared.errors import ComicsError
 from shared.http.app import SESSION, Configured, Database
 from shared.store.db import unit_of_work
 from shared.work import jobs, promotions
+from shared.work.detector_promotions import outdated
 
 log = logging.getLogger(__name__)
 Id = Annotated[int, Path(ge=1, le=2**62)]
@@ -206,11 +207,20 @@ def training(request: Request, url: Database) -> HTMLResponse:
             "runs": ledger.runs(connection),
             "encoders": ledger.encoders(connection),
             "detectors": ledger.detectors(connection),
-            "promotions": promotions.promotions(connection),
+            "outdated": outdated(connection),
+            "promotions": promotions.under_way(connection),
             "titles": library.comic_titles(connection),
             "choices": shelves.choices(connection, Narrowing()),
         }
-    return screen(request, "training.html", twin="/runs", options=OPTIONS, usual=RunConfig(), **values)
+    return screen(
+        request,
+        "training.html",
+        twin="/runs",
+        options=OPTIONS,
+        usual=RunConfig(),
+        usual_detector=DetectorRunConfig(),
+        **values,
+    )
 
 
 @router.get("/ui/datasets/{dataset_id}")
@@ -236,7 +246,7 @@ def run(request: Request, run_id: Id, url: Database) -> HTMLResponse:
     with unit_of_work(url) as connection:
         found = ledger.run_of(connection, run_id)
         first, latest = ledger.measures_of(connection, run_id)
-        promoting = promotions.promotions(connection)[:1]
+        promoting = promotions.under_way(connection)
     return screen(
         request,
         "run.html",

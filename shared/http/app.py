@@ -39,7 +39,7 @@ SESSION = "comics_session"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 BODY_LIMIT = 72 << 20  # bytes; a picture of 64 MiB and its form
 FULL = {errno.ENOSPC, errno.EDQUOT}
-UNLIMITED = {"/comics", "/datasets/import"}  # whole files, which have a limit of their own
+UNLIMITED = {"/comics", "/datasets/import", "/layouts/import"}  # whole files, which have a limit of their own
 
 
 def create_app(service: str, routers: Sequence[APIRouter], *, lifespan: Lifespan | None = None) -> FastAPI:

@@ -37,8 +37,10 @@ from shared.domain.pipeline import STAGES
 from shared.domain.schema import PagePanels
 from shared.http.arriving import ArrivalCalls
 from shared.http.connection import ApiError, Unreachable
+from shared.http.correcting import CorrectingCalls
 from shared.http.describing import DescribingCalls
 from shared.http.duplicates import DuplicateCalls
+from shared.http.exchanging import ExchangeCalls
 from shared.http.learning import LearningCalls
 from shared.http.removing import RemovingCalls
 
@@ -46,7 +48,9 @@ __all__ = ["ApiError", "Client", "Unreachable"]
 POLL = 0.5  # seconds between looks at several comics
 
 
-class Client(ArrivalCalls, DescribingCalls, DuplicateCalls, LearningCalls, RemovingCalls):
+class Client(
+    ArrivalCalls, CorrectingCalls, DescribingCalls, DuplicateCalls, ExchangeCalls, LearningCalls, RemovingCalls
+):
     """Every call there is. Every method raises `ApiError` or `Unreachable`."""
 
     def comics(

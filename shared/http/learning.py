@@ -9,6 +9,7 @@ from shared.domain.training import (
     CheckpointView,
     DatasetRequest,
     DatasetView,
+    DetectorRunRequest,
     MetricPoint,
     PromotionView,
     RunEvent,
@@ -65,8 +66,8 @@ class LearningCalls(Connection):
         )
         return DatasetView.model_validate(answer.json())
 
-    def train(self, request: RunRequest) -> RunView:
-        """Queue a run."""
+    def train(self, request: RunRequest | DetectorRunRequest) -> RunView:
+        """Queue a run that trains an encoder, or a detector."""
         return RunView.model_validate(self._send("POST", "/runs", json=request.model_dump(mode="json")).json())
 
     def runs(self) -> list[RunView]:
@@ -99,12 +100,12 @@ class LearningCalls(Connection):
         return [CheckpointView.model_validate(found) for found in self._get("/checkpoints")]
 
     def promote(self, checkpoint_id: int) -> PromotionView:
-        """Let an encoder take over the queries once it has vectors of everything."""
+        """Let an encoder take over the queries once it has vectors of everything, or a detector at once."""
         return self._promotion(f"/checkpoints/{checkpoint_id}/promote")
 
-    def roll_back(self) -> PromotionView:
-        """Go back to the encoder before."""
-        return self._promotion("/checkpoints/rollback")
+    def roll_back(self, kind: Literal["encoder", "detector"] = "encoder") -> PromotionView:
+        """Go back to the encoder, or detector, before."""
+        return self._promotion("/checkpoints/rollback", kind=kind)
 
     def cancel_promotion(self, promotion_id: int) -> PromotionView:
         """Give a promotion up; the old encoder goes on serving."""
@@ -127,5 +128,5 @@ class LearningCalls(Connection):
         queued: dict[str, int] = self._send("POST", "/embeddings/missing", timeout=self._patient).json()
         return queued
 
-    def _promotion(self, address: str) -> PromotionView:
-        return PromotionView.model_validate(self._send("POST", address, timeout=self._patient).json())
+    def _promotion(self, address: str, **params: str) -> PromotionView:
+        return PromotionView.model_validate(self._send("POST", address, params=params, timeout=self._patient).json())

@@ -14,18 +14,18 @@ T = TypeVar("T")
 class Threads:
     """At most `count` calls at once in an event loop, so that however long they take, others are answered.
 
-    `most` of them are there at any time, most of which wait.
+    `most` of them are there at any time, most of which wait; `what` names what they are about.
     """
 
-    def __init__(self, count: int, *, most: int, name: str) -> None:
-        self.count, self.most = count, most
+    def __init__(self, count: int, *, most: int, name: str, what: str = "comics") -> None:
+        self.count, self.most, self.what = count, most, what
         self._there = 0
         self._limiters: RunVar[CapacityLimiter] = RunVar(name)
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` gives. `Retry` when too many wait. Who is cancelled meanwhile still sees it to its end."""
         if self._there >= self.most:
-            raise Retry("Too many comics are being looked at already; send this one again.", after=5.0)
+            raise Retry(f"Too many {self.what} are being looked at already; send this one again.", after=5.0)
         limiter = self._limiters.get(None)
         if limiter is None:
             limiter = CapacityLimiter(self.count)

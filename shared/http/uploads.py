@@ -116,13 +116,16 @@ class FormFile:
     chunks: AsyncIterator[bytes]
 
 
-async def multipart_file(chunks: AsyncIterator[bytes], content_type: str) -> FormFile:
+async def multipart_file(
+    chunks: AsyncIterator[bytes], content_type: str, *, field_bytes: int = FIELD_BYTES
+) -> FormFile:
     """Read a multipart/form-data body up to its first file, and hand that file on as a stream; nothing is spooled.
 
+    A text field may have `field_bytes` bytes.
     Raises `Reject` for a body that is no such form, is malformed, is cut off (also while `chunks` is read) or holds no
     file, or more than one.
     """
-    form = _Form(content_type)
+    form = _Form(content_type, field_bytes)
     async for chunk in chunks:
         form.feed(chunk)
         if form.file_name is not None:
@@ -155,7 +158,8 @@ class _Part:
 class _Form:
     """The parser's callbacks and what they found."""
 
-    def __init__(self, content_type: str) -> None:
+    def __init__(self, content_type: str, field_bytes: int) -> None:
+        self._field_bytes, self._left = field_bytes, max(field_bytes, FIELDS * FIELD_BYTES)
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if kind != b"multipart/form-data" or not boundary:
@@ -222,8 +226,9 @@ class _Form:
             self.arrived.append(data[start:end])
             return
         part.value += data[start:end]
-        if len(part.value) > FIELD_BYTES:
-            raise TooLarge(f"the form's field {display_name(part.field_name)} is over {FIELD_BYTES:,} bytes")
+        self._left -= end - start
+        if len(part.value) > self._field_bytes or self._left < 0:
+            raise TooLarge(f"the form's field {display_name(part.field_name)} is over {self._field_bytes:,} bytes")
 
     def _end_of_part(self) -> None:
         part = self._part

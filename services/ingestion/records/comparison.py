@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from services.ingestion.comparison import FAR, Matches, SeenComic, SeenPage, Surroundings, partners
+from services.ingestion.comparison import Matches, SeenComic, SeenPage, Surroundings, partners
+from shared.domain.marks import FAR
 from shared.store.db import rows
 
 POPULAR = 400  # pages looked at that share one band, the newest; half the library has a logo in common

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from services.ingestion.describing import Description
 from services.ingestion.metadata.merging import merge, tidy_title
 from services.ingestion.records.truths import store_truths, turn_truths
+from services.ingestion.records.turning import turn_drawn
 from shared.domain.metadata import (
     ORIGINS,
     OWN_ORIGINS,
@@ -101,6 +102,7 @@ def merge_comic(connection: sa.Connection, comic_id: int) -> bool:
         for statement in REDETECT:
             connection.execute(sa.text(statement), {"comic": comic_id})
         turn_truths(connection, comic_id)
+        turn_drawn(connection, comic_id)
     return turned
 
 

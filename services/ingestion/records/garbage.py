@@ -153,8 +153,9 @@ def _runs(url: str, storage: Storage) -> Leftovers:
     with unit_of_work(url) as connection:
         going = rows(
             connection,
-            "SELECT DISTINCT subject_id AS id FROM job WHERE stage = 'train' "
-            "AND state IN ('queued', 'running', 'blocked')",
+            "SELECT subject_id AS id FROM job WHERE stage = 'train' AND state IN ('queued', 'running', 'blocked') "
+            # What detectors have learnt from is kept with them.
+            "UNION SELECT run_id FROM checkpoint WHERE kind = 'detector' AND run_id IS NOT NULL",
         )
     return _together({name: size for name, size in sizes.items() if name not in {str(run["id"]) for run in going}})
 

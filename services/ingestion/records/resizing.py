@@ -5,18 +5,19 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from services.ingestion.comparison import FAR
-from services.ingestion.likeness import SAME, likeness
-from services.ingestion.marks import Mark
 from services.ingestion.reading import ReadPage
+from shared.domain.corrections import LayoutChanges
 from shared.domain.geometry import stretched
+from shared.domain.likeness import SAME, likeness
+from shared.domain.marks import FAR, Mark
 from shared.domain.schema import Box, DetectedObject, Direction, PageExtraction, PagePanels
 from shared.store.db import Row, row, rows
-from shared.store.layouts import add_layout
+from shared.store.layouts import add_layout, machines_layout
 
 BEFORE = """
-    SELECT p.id, p.number, p.name, p.image_sha256, p.width, p.height, p.layout_id, p.ocr_id, p.vlm_id, m.phash, m.sketch
-    FROM page p LEFT JOIN page_mark m ON m.page_id = p.id
+    SELECT p.id, p.number, p.name, p.image_sha256, p.width, p.height, p.layout_id, p.ocr_id, p.vlm_id, l.source,
+           m.phash, m.sketch
+    FROM page p LEFT JOIN page_mark m ON m.page_id = p.id LEFT JOIN layout l ON l.id = p.layout_id
     WHERE p.comic_id = :comic AND p.state = 'ok' ORDER BY p.number FOR NO KEY UPDATE OF p"""
 LAYOUT = """
     SELECT l.*, (SELECT json_agg(json_build_object('label', 'panel', 'box', json_build_array(n.x, n.y, n.w, n.h),
@@ -27,6 +28,7 @@ COPY = """
     INSERT INTO extraction (page_id, engine, model, source, content, unreadable, layout_id, vlm_call_id, job_id)
     SELECT page_id, engine, model, source, CAST(:content AS jsonb), unreadable, :layout, vlm_call_id, job_id
     FROM extraction WHERE id = :id RETURNING id"""
+SAME_PIXELS = "UPDATE layout SET image_sha256 = :now WHERE page_id = :page AND image_sha256 = :before"
 # Jobs give their fingerprint up, so that the page is worked on again even when the image comes back that it had before.
 CLEAR = (
     "UPDATE page SET layout_id = NULL, ocr_id = NULL, vlm_id = NULL WHERE id = ANY(:ids)",
@@ -43,8 +45,9 @@ def pages_before(connection: sa.Connection, comic_id: int) -> list[Row]:
 def settle_images(connection: sa.Connection, before: Sequence[Row], pages: Sequence[ReadPage]) -> None:
     """Let what is active of pages whose image has changed fit the new one.
 
-    The same picture at another size keeps its layout and its readings, whoever made them, in copies of that size. Of
-    another picture they say nothing: they are kept, inactive, and the page is worked on again.
+    The same picture at another size keeps its layout and its readings, whoever made them, in copies of that size; so
+    it does the machine's layout where a person's is active. Of another picture they say nothing: they are kept,
+    inactive, and the page is worked on again.
     """
     now = {page.number: page for page in pages if page.image is not None}
     other = []
@@ -57,6 +60,9 @@ def settle_images(connection: sa.Connection, before: Sequence[Row], pages: Seque
             other.append(page["id"])
         elif (across, down) != (1.0, 1.0):
             _resize(connection, page, width=read.image.width, height=read.image.height)
+        else:
+            bound = {"page": page["id"], "before": page["image_sha256"], "now": read.image.sha256}
+            connection.execute(sa.text(SAME_PIXELS), bound)
     for statement in CLEAR if other else ():
         connection.execute(sa.text(statement), {"ids": other})
 
@@ -82,6 +88,8 @@ def _resize(connection: sa.Connection, page: Row, *, width: int, height: int) ->
             copies[known] = _copy_layout(connection, known, width=width, height=height, across=across, down=down)
         return None if known is None else copies[known]
 
+    if page["source"] == "person":
+        layout(machines_layout(connection, page["id"], image=page["image_sha256"]))
     active = {"layout_id": layout(page["layout_id"]), "ocr_id": None, "vlm_id": None}
     for column in ("ocr_id", "vlm_id"):
         reading = row(connection, "SELECT id, content, layout_id FROM extraction WHERE id = :id", id=page[column])
@@ -119,6 +127,7 @@ def _copy_layout(connection: sa.Connection, known: int, *, width: int, height: i
         width=width,
         height=height,
         kind=found["kind"],
+        reason=found["reason"],
         direction=Direction(found["direction"]),
         panels=panels,
         objects=objects,
@@ -130,7 +139,22 @@ def _copy_layout(connection: sa.Connection, known: int, *, width: int, height: i
         source=found["source"],
         checkpoint_id=found["checkpoint_id"],
         job_id=found["job_id"],
+        author=found["author"],
+        changes=_changes_at(LayoutChanges.model_validate(found["changes"]), across, down) if found["changes"] else None,
+        replaces=found["replaces_id"],
     )
+
+
+def _changes_at(changes: LayoutChanges, across: float, down: float) -> LayoutChanges:
+    """What a person changed, on the page that has become wider and higher by these factors."""
+
+    def at(box: Box | None) -> Box | None:
+        return None if box is None else stretched(box, across=across, down=down)
+
+    panels = [
+        one.model_copy(update={"box_before": at(one.box_before), "box_now": at(one.box_now)}) for one in changes.panels
+    ]
+    return changes.model_copy(update={"panels": panels})
 
 
 def _read_at(reading: PageExtraction, across: float, down: float) -> PageExtraction:

@@ -1,8 +1,6 @@
 """Panels and texts that a comic's file states, as imported layouts and readings; equal ones are kept once."""
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -10,11 +8,11 @@ from services.ingestion.truth.contracts import direction_of_panels, is_layout, l
 from services.ingestion.truth.pages import PageTruth
 from shared.domain.metadata import stated_direction
 from shared.domain.readings import beside
-from shared.domain.schema import Box, Direction, PageExtraction, PagePanels
+from shared.domain.schema import Box, Direction, PageExtraction
 from shared.settings import settings
 from shared.store.active import activate
 from shared.store.db import row, rows
-from shared.store.layouts import add_layout
+from shared.store.layouts import import_layout
 from shared.store.readings import add_reading
 
 LOCK = "SELECT id FROM page WHERE id = ANY(:ids) AND state = 'ok' ORDER BY id FOR NO KEY UPDATE"
@@ -57,7 +55,9 @@ def store_truths(
     for page in pages:
         if page["id"] in whole:
             found = layout_of(whole[page["id"]], width=page["width"], height=page["height"], direction=direction)
-            activate(connection, page["id"], "layout_id", _layout(connection, page["id"], found), source="import")
+            layout, _ = import_layout(connection, page["id"], found)
+            assert layout is not None
+            activate(connection, page["id"], "layout_id", layout, source="import")
         reading = reading_of(truths[page["number"]])
         if reading is not None:
             if page["read"] is not None:
@@ -86,24 +86,6 @@ def _direction(connection: sa.Connection, comic_id: int, pages: Sequence[Sequenc
     assert comic is not None
     said = stated_direction(comic["direction"], comic["language"], usual=settings().direction)
     return Direction(said) if said else direction_of_panels(pages) or Direction.LTR
-
-
-def _layout(connection: sa.Connection, page_id: int, found: PagePanels) -> int:
-    """The imported layout of the page that is equal, or a new one."""
-    objects: list[Any] = [seen.model_dump(mode="json") for seen in found.objects]
-    same = rows(
-        connection,
-        "SELECT id, (SELECT json_agg(json_build_array(x, y, w, h) ORDER BY position) FROM panel "
-        "WHERE layout_id = l.id) AS panels FROM layout l WHERE page_id = :page AND source = 'import' "
-        "AND kind = :kind AND direction = :direction AND objects = CAST(:objects AS jsonb) ORDER BY id DESC",
-        page=page_id,
-        kind=found.kind,
-        direction=found.direction.value,
-        objects=json.dumps(objects),
-    )
-    panels = [list(panel.box) for panel in found.panels]
-    known = next((int(layout["id"]) for layout in same if layout["panels"] == panels), None)
-    return add_layout(connection, page_id, found, source="import") if known is None else known
 
 
 def _reading(connection: sa.Connection, page_id: int, found: PageExtraction) -> int:

@@ -42,7 +42,7 @@ try {
 }
 
 addEventListener("keydown", (event) => {
-  if (typing(event) || event.shiftKey) return;
+  if (typing(event) || event.shiftKey || document.body.classList.contains("correcting")) return;
   if (event.key === "o") overlay.click();
   const side = { ArrowLeft: "left", ArrowRight: "right" }[event.key];
   if (side) document.getElementById(`turn-${side}`)?.click();
