@@ -81,7 +81,7 @@ def test_modules_stay_small() -> None:
     "module",
     ["services.cli", "shared.http.client", "services.ingestion.api", "services.extraction.api", "services.dataspec.api",
      "services.ingestion.tasks", "services.extraction.tasks", "services.dataspec.tasks",
-     "services.training.api", "services.web.api", "services.learning_commands",
+     "services.training.api", "services.web.api", "services.run_commands",
      "services.detection.api", "services.detection.tasks", "services.search.tasks", "services.training.tasks",
      "services.training.generators.pages", "services.training.generators.stories"],
 )  # fmt: skip

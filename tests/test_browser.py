@@ -196,8 +196,9 @@ def test_a_dataset_is_frozen_an_encoder_trained_on_it_promoted_and_searched_with
     promote.click()
     expect(page.get_by_text("serves the search")).to_be_visible(timeout=LONG)
     page.goto("/ui/training")
-    expect(page.locator(".rows li", has_text="in use")).to_contain_text("made by run")
-    expect(page.get_by_role("button", name="Roll back")).to_be_visible()
+    encoders = page.get_by_role("region", name="Encoders")
+    expect(encoders.locator("li", has_text="in use")).to_contain_text("made by run")
+    expect(encoders.get_by_role("button", name="Roll back")).to_be_visible()
     page.goto("/ui/search?panel=2")
     expect(page.locator(".hit").first).to_be_visible(timeout=LONG)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.cli import main
-from services.learning_commands import SETTINGS
+from services.run_commands import SETTINGS
 from services.standalone import prepare
 from shared.domain.dataspec import DatasetLine, DataSpec
 from shared.domain.training import RunConfig

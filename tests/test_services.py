@@ -1,5 +1,6 @@
 """Every service's API starts on its own, as its container runs it, and every container file is sound."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,13 @@ from tests.equipment.compose_check import problems
 ROOT = Path(__file__).resolve().parent.parent
 OWNED = {
     "ingestion": {"/comics", "/comics/facets", "/images/{sha256}", "/images/{page_id}", "/status", "/jobs"},
-    "detection": {"/layouts", "/panels/{panel_id}", "/panels/{panel_id}/provenance", "/detect"},
+    "detection": {
+        "/layouts",
+        "/panels/{panel_id}",
+        "/panels/{panel_id}/provenance",
+        "/pages/{page_id}/panels",
+        "/detect",
+    },
     "extraction": {"/extractions", "/costs", "/vlm"},
     "dataspec": {"/alignment/{page_id}", "/datasets", "/datasets/schema", "/datasets/{dataset_id}/export"},
     "training": {"/runs", "/runs/{run_id}/events", "/checkpoints", "/promotions"},
@@ -116,6 +123,29 @@ def test_a_missing_database_is_a_clear_503(monkeypatch: pytest.MonkeyPatch) -> N
 def test_preparing_twice_changes_nothing(configured: Settings) -> None:
     prepare(configured)
     assert set(prepare(configured).values()) == {0}
+
+
+def test_the_proxy_sends_every_call_to_the_service_that_owns_it() -> None:
+    from services.standalone import create_standalone
+
+    matchers = re.findall(r"^\s*@(\w+) path (.+)$", (ROOT / "Caddyfile").read_text(), re.MULTILINE)
+    # As Caddy matches: a star at the end is anything, one inside is anything but a slash.
+    patterns = {name: [_as_caddy(pattern) for pattern in paths.split()] for name, paths in matchers}
+    astray = []
+    for route in create_standalone().routes:
+        owner = getattr(getattr(route, "endpoint", None), "__module__", "").split(".")
+        if owner[0] != "services" or owner[1] == "web":
+            continue
+        path = re.sub(r"{[^}]+}", "7", route.path)  # type: ignore[attr-defined]
+        found = [name for name, own in patterns.items() if any(pattern.fullmatch(path) for pattern in own)]
+        if (found or ["ingestion"]) != [owner[1]]:
+            astray.append(f"{path} goes to {found}")
+    assert astray == []
+
+
+def _as_caddy(pattern: str) -> re.Pattern[str]:
+    inside, star = (pattern[:-1], ".*") if pattern.endswith("*") else (pattern, "")
+    return re.compile(re.escape(inside).replace(r"\*", "[^/]*") + star)
 
 
 def test_compose_knows_every_service_worker_and_helper() -> None:

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -15,16 +15,20 @@ import uvicorn
 from services.embedded import free_port
 from services.processes import wait_until
 from services.standalone import create_standalone
+from shared.http.app import create_app
 from shared.settings import Settings, settings
 
 
 @contextmanager
-def running_api(configured: Settings, *, service: str | None = None) -> Iterator[str]:
+def running_api(configured: Settings, *, service: str | None = None, services: Sequence[str] = ()) -> Iterator[str]:
     """Serve over `configured`, the settings of now, on a free port that COMICS_SERVER names meanwhile; the address.
 
-    `service`: only this one's interface, which starts sooner.
+    `service`, or `services`: only this one's interface, or theirs together, which start sooner.
     """
-    app = create_standalone() if service is None else import_module(f"services.{service}.api").app
+    if services:
+        app = create_app("some", [import_module(f"services.{name}.api").router for name in services])
+    else:
+        app = create_standalone() if service is None else import_module(f"services.{service}.api").app
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
     before = os.environ.get("COMICS_SERVER")
     with socket.create_server((configured.host, 0)) as listening:

@@ -68,8 +68,8 @@ def add_layout(configured: Settings, page_id: int, boxes: list[Box]) -> int:
     with unit_of_work(url) as connection:
         layout = row(
             connection,
-            "INSERT INTO layout (page_id, source, kind, direction, objects) "
-            "VALUES (:page, 'model', 'panels', 'ltr', '[]') RETURNING id",
+            "INSERT INTO layout (page_id, source, kind, direction, objects, image_sha256) "
+            "SELECT id, 'model', 'panels', 'ltr', '[]', image_sha256 FROM page WHERE id = :page RETURNING id",
             page=page_id,
         )
     assert layout is not None

@@ -136,6 +136,22 @@ def test_nothing_is_silent_where_ocr_looked_into_boxes_only(configured: Settings
     assert [text["verdict"] for text in found] == ["unverified", "verified"]
 
 
+def test_a_page_whose_inputs_come_back_while_they_are_aligned_is_aligned_to_them(configured: Settings) -> None:
+    url = str(configured.database_url)
+    page = add_page(configured)
+    plan_stage(configured, "align")
+    add_reading(url, page, "vlm", {"summary": "s", "panels": [told(1), told(2)], "missed": []})
+
+    def taken_back(claims: Sequence[Claim]) -> object:
+        for outcome in tasks.align(claims):
+            execute(url, "UPDATE page SET vlm_id = NULL WHERE id = :page", page=page)
+            assert plan_stage(configured, "align") == 0, "the running job was planned for these inputs"
+            yield outcome
+
+    run_batch(ALIGN, taken_back)  # type: ignore[arg-type]
+    assert job_states(url, "align") == {"done": 1, "queued": 1}
+
+
 def test_a_late_align_never_overwrites_a_newer_one(configured: Settings) -> None:
     """Between its reading and its writing a paid answer arrives and is aligned by somebody else."""
     url = str(configured.database_url)

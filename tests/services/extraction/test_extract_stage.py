@@ -65,9 +65,10 @@ def add_drawn_pages(configured: Settings, count: int) -> list[int]:
         put_blob(storage_of(configured), digest, buffer.getvalue())
         execute(
             url,
-            "WITH l AS (INSERT INTO layout (page_id, source, kind, direction, objects) "
-            "VALUES (:p, 'model', 'panels', 'ltr', '[]') RETURNING id), n AS (INSERT INTO panel (layout_id, position, "
-            "x, y, w, h, score) SELECT l.id, n, 0, n * 100, 200, 100, 1 FROM l, generate_series(0, 2) n) "
+            "WITH l AS (INSERT INTO layout (page_id, source, kind, direction, objects, image_sha256) "
+            "VALUES (:p, 'model', 'panels', 'ltr', '[]', :s) RETURNING id), n AS (INSERT INTO panel "
+            "(layout_id, position, x, y, w, h, score) "
+            "SELECT l.id, n, 0, n * 100, 200, 100, 1 FROM l, generate_series(0, 2) n) "
             "UPDATE page SET image_sha256 = :s, width = 200, height = 300, layout_id = (SELECT id FROM l) "
             "WHERE id = :p",
             p=page, s=digest,

@@ -8,8 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from services.ingestion import comparison
-from services.ingestion.comparison import FAR, PARTNERS, Matches, SeenComic, SeenPage, Surroundings, matches
-from services.ingestion.likeness import likeness
+from services.ingestion.comparison import PARTNERS, Matches, SeenComic, SeenPage, Surroundings, matches
+from shared.domain.likeness import likeness
+from shared.domain.marks import FAR
 
 SKETCH = 972  # bytes
 

@@ -14,7 +14,7 @@ from shared.domain.schema import Box, DetectedObject, Direction, PageExtraction,
 from shared.settings import Settings, settings
 from shared.store.active import activate
 from shared.store.db import rows, unit_of_work
-from shared.store.layouts import add_layout
+from shared.store.layouts import add_layout, layout_of, machines_layout
 from shared.store.readings import store_read
 from shared.work.stages import run_batch
 from tests.equipment.hostile_files import picture, zipped
@@ -69,15 +69,20 @@ def active_of(configured: Settings) -> list[dict[str, Any]]:
     return [dict(one) for one in found]
 
 
-def give(configured: Settings, page: int, *, width: int, height: int) -> None:
-    """A person's layout of one panel, the upper half, and a line read in the middle of it."""
-    found = PagePanels(
-        width=width,
-        height=height,
+def found_on(page: Any, box: Box) -> PagePanels:
+    """A layout of one panel."""
+    return PagePanels(
+        width=page["width"],
+        height=page["height"],
         kind="panels",
         direction=Direction.LTR,
-        panels=[DetectedObject(label="panel", box=Box(0, 0, width, height / 2), score=1.0)],
+        panels=[DetectedObject(label="panel", box=box, score=1.0)],
     )
+
+
+def give(configured: Settings, page: int, *, width: int, height: int) -> None:
+    """A person's layout of one panel, the upper half, and a line read in the middle of it."""
+    found = found_on({"width": width, "height": height}, Box(0, 0, width, height / 2))
     line = TextLine(text="A", box=Box(width / 4, height / 4, width / 2, height / 8), confidence=1.0)
     with unit_of_work(str(configured.database_url)) as connection:
         activate(connection, page, "layout_id", add_layout(connection, page, found, source="person"), source="person")
@@ -138,6 +143,9 @@ def test_what_was_made_of_a_page_fits_the_size_at_which_it_is_drawn_anew(
         drawn.insert_text((40 + 30 * k, 350 + 25 * k), f"hello {k}", fontsize=20)
     comic = read_once(configured, document.tobytes(), name="a.pdf")
     [page] = pages_of(configured, comic)
+    seen = Box(0, 0, page["width"] / 2, page["height"])
+    with unit_of_work(str(configured.database_url)) as connection:
+        add_layout(connection, page["id"], found_on(page, seen), source="model")
     give(configured, page["id"], width=page["width"], height=page["height"])
     monkeypatch.setenv("COMICS_PDF_PIXELS", "500000")
     settings.cache_clear()
@@ -147,6 +155,22 @@ def test_what_was_made_of_a_page_fits_the_size_at_which_it_is_drawn_anew(
     assert width < page["width"]
     assert (found["source"], found["w"], found["h"]) == ("person", pytest.approx(width), pytest.approx(height / 2))
     assert found["line"] == pytest.approx([width / 4, height / 4, width / 2, height / 8])
+    [page] = pages_of(configured, comic)
+    with unit_of_work(str(configured.database_url)) as connection:
+        machines = machines_layout(connection, page["id"], image=page["image_sha256"])
+        assert machines is not None
+        assert layout_of(connection, machines).panels[0].box == pytest.approx((0, 0, width / 2, height))
+
+
+def test_layouts_stay_those_of_a_picture_that_is_only_packed_otherwise(configured: Settings) -> None:
+    comic = read_once(configured, scanned({}))
+    [page, _] = pages_of(configured, comic)
+    execute(str(configured.database_url), "UPDATE page SET image_sha256 = 'as a version left it' WHERE number = 0")
+    give(configured, page["id"], width=600, height=800)
+    read_again(configured)
+    with unit_of_work(str(configured.database_url)) as connection:
+        [layout] = rows(connection, "SELECT image_sha256 FROM layout")
+    assert layout["image_sha256"] == page["image_sha256"]
 
 
 def test_what_was_made_of_another_picture_is_kept_but_not_active(configured: Settings) -> None:

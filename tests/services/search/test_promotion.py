@@ -15,7 +15,7 @@ from shared.domain.pictures import decode
 from shared.domain.pipeline import STAGES
 from shared.domain.schema import Box
 from shared.domain.training import PromotionView
-from shared.errors import Conflict, NotFound, Reject
+from shared.errors import Conflict, NotFound
 from shared.nn.encoder import build_encoder, save_encoder
 from shared.nn.encoder_config import EncoderConfig, ImageConfig
 from shared.settings import Settings
@@ -213,7 +213,9 @@ def test_a_rollback_is_immediate_when_nothing_changed_and_waits_for_what_did(
     assert active(configured) == old
 
 
-def test_one_promotion_at_a_time_and_only_of_encoders(configured: Settings, pages: list[int], tmp_path: Path) -> None:
+def test_one_promotion_at_a_time_and_none_of_what_is_in_use(
+    configured: Settings, pages: list[int], tmp_path: Path
+) -> None:
     url = str(configured.database_url)
     first, second = another_encoder(configured, tmp_path), another_encoder(configured, tmp_path, seed=2)
     begin(configured, first)
@@ -228,7 +230,7 @@ def test_one_promotion_at_a_time_and_only_of_encoders(configured: Settings, page
     assert active(configured) == second
     with pytest.raises(Conflict, match="serves queries already"):
         begin(configured, second)
-    with pytest.raises(Reject, match="only encoders"):
+    with pytest.raises(Conflict, match="detects panels already"):
         begin(configured, detector)
     with pytest.raises(NotFound):
         begin(configured, 10**9)
