@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 
 from services import detector_commands
-from services.cli import main
 from services.standalone import prepare
 from shared.domain.training import DetectorRunConfig, DetectorVerdict, RunConfig
 from shared.http.client import Client
@@ -14,6 +13,7 @@ from shared.settings import Settings
 from tests.equipment.api import running_api
 from tests.equipment.drawn_pages import add_drawn_comic
 from tests.equipment.rows import execute
+from tests.equipment.shell import status
 
 Capture = pytest.CaptureFixture[str]
 
@@ -23,14 +23,6 @@ def client(configured: Settings) -> Iterator[Client]:
     """A client of a real API over a fresh database."""
     with running_api(configured) as address, Client(address) as connected:
         yield connected
-
-
-def status(*arguments: object) -> int:
-    """What a shell would see of `comics` with these arguments."""
-    try:
-        return main([str(argument) for argument in arguments])
-    except SystemExit as ended:
-        return int(ended.code or 0)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from services.cli import main
 from services.run_commands import SETTINGS
 from services.standalone import prepare
 from shared.domain.dataspec import DatasetLine, DataSpec
@@ -19,6 +18,7 @@ from tests.equipment.api import running_api
 from tests.equipment.datasets import add_dataset
 from tests.equipment.hostile_files import picture
 from tests.equipment.rows import execute
+from tests.equipment.shell import status
 from tests.services.search.test_embedding import add_made_comic, embed
 
 Capture = pytest.CaptureFixture[str]
@@ -29,14 +29,6 @@ def client(configured: Settings) -> Iterator[Client]:
     """A client of a real API over a fresh database."""
     with running_api(configured) as address, Client(address) as connected:
         yield connected
-
-
-def status(*arguments: object) -> int:
-    """What a shell would see of `comics` with these arguments."""
-    try:
-        return main([str(argument) for argument in arguments])
-    except SystemExit as ended:
-        return int(ended.code or 0)
 
 
 @pytest.mark.parametrize(
