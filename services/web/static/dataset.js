@@ -2,7 +2,7 @@
 import { Refused, say } from "./dom.js";
 
 const box = document.getElementById("card");
-box.addEventListener("toggle", async () => {
+async function show() {
   const text = box.querySelector("pre");
   if (!box.open || text.textContent) return;
   try {
@@ -12,4 +12,7 @@ box.addEventListener("toggle", async () => {
   } catch (error) {
     say(error instanceof Refused ? error.message : "The server does not answer.", { bad: true });
   }
-});
+}
+
+box.addEventListener("toggle", show);
+show(); // it may have been opened before this module ran
