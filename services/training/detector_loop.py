@@ -10,10 +10,8 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
@@ -22,17 +20,23 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision.models.detection import FasterRCNN
 
-from services.training.detector_pages import DetectorBatches, Picture, Target, fingerprint, truth_of, whole_page
+from services.training.detector_pages import (
+    DetectorBatches,
+    Picture,
+    Target,
+    fingerprint,
+    looked_at,
+    truth_of,
+    whole_page,
+)
 from services.training.detector_scores import scores_of
 from services.training.generators.features import ALL, Features
 from services.training.generators.material import Material
 from services.training.generators.pages import make_page
 from services.training.loop import MetricRow, follow, schedule
 from services.training.run_state import pack, require_finite, unpack
-from shared.domain.schema import DetectedObject
 from shared.domain.training import DetectorRunConfig
 from shared.errors import Reject
-from shared.nn.detector import predict
 from shared.nn.detector_config import DetectorConfig
 from shared.nn.detector_nets import build_detector
 from shared.nn.device import fast_in_half
@@ -45,7 +49,6 @@ MADE_PAGES = 24  # that are measured after each epoch, the same in every run
 MADE_SEED = 2**50  # beyond all seeds that training draws
 REAL_SIDE = 900
 READY = {"resnet18_narrow": (), "efficientnet_lite0": ("imagenet", "DEFAULT")}  # weights of our own trunks, by name
-AT_ONCE = 24  # pages in memory while they are measured
 
 
 class DetectorTraining:
@@ -218,11 +221,7 @@ class DetectorTraining:
         report(MetricRow(self.step, self.step / self.config.steps_per_epoch, "held_out", values))
 
     def _scores(self, pages: Iterable[Picture], *, prefix: str) -> dict[str, float]:
-        truth, found = list[list[DetectedObject]](), list[list[DetectedObject]]()
-        rest = iter(pages)
-        while some := list(islice(rest, AT_ONCE)):
-            truth += [true for _, true in some]
-            found += predict(self.average, [np.asarray(image) for image, _ in some], config=self.network)
+        truth, found = looked_at(self.average, pages, config=self.network)
         return scores_of(truth, found, prefix=prefix)
 
 

@@ -1,24 +1,27 @@
 """Batches of pages for the panel detector: made ones, and real ones where the training was given some."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
+from torchvision.models.detection import FasterRCNN
 
 from services.training.generators.features import ALL, Features
 from services.training.generators.made import MadePage
 from services.training.generators.material import Material, RealPage
 from services.training.generators.pages import make_page
 from shared.domain.schema import Box, DetectedObject, ObjectLabel
-from shared.nn.detector import fitted_size
+from shared.nn.detector import fitted_size, predict
 from shared.nn.detector_config import DetectorConfig
 
 Target = dict[str, Tensor]
 Picture = tuple[Image.Image, list[DetectedObject]]  # a page with everything a detector should find on it
+AT_ONCE = 8  # pages in memory while they are measured
 SMALLEST = 3  # pixels; what is less to see is no object
 
 
@@ -101,6 +104,18 @@ def whole_page(page: RealPage, *, long_side: int) -> Picture:
     scale = image.width / page.width
     marks: list[tuple[ObjectLabel, Box]] = [*(("panel", box) for box in page.panels), *page.objects]
     return image, [DetectedObject(label=label, box=Box(*(v * scale for v in box)), score=1.0) for label, box in marks]
+
+
+def looked_at(
+    model: FasterRCNN, pages: Iterable[Picture], *, config: DetectorConfig
+) -> tuple[list[list[DetectedObject]], list[list[DetectedObject]]]:
+    """What there is to find and what a network finds, page by page; few pages are in memory at a time."""
+    truth, found = list[list[DetectedObject]](), list[list[DetectedObject]]()
+    rest = iter(pages)
+    while some := list(islice(rest, AT_ONCE)):
+        truth += [true for _, true in some]
+        found += predict(model, [np.asarray(image) for image, _ in some], config=config)
+    return truth, found
 
 
 def truth_of(page: MadePage) -> list[DetectedObject]:

@@ -1,24 +1,22 @@
 """Whether a trained detector is better than the one in use: both on the same corrected pages, by the same code."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
 from torchvision.models.detection import FasterRCNN
 
 from services.training.corrections import LONGEST
-from services.training.detector_pages import Picture, whole_page
+from services.training.detector_pages import Picture, looked_at, whole_page
 from services.training.detector_scores import judge, scores_of
 from services.training.generators.material import Material
 from shared.domain.schema import OBJECT_LABELS, DetectedObject, ObjectLabel
 from shared.domain.training import DetectorVerdict
 from shared.nn.calibration import calibrated, fit_calibration
-from shared.nn.detector import load_detector, predict
+from shared.nn.detector import load_detector
 from shared.nn.detector_config import Calibration, DetectorConfig
 
 Detector = tuple[FasterRCNN, DetectorConfig]
 LIKELY = 0.5  # a box more likely than not is taken for a panel
-AT_ONCE = 8  # pages in memory
 
 
 def calibrate(detector: Detector, pages: Sequence[Picture]) -> Detector:
@@ -58,12 +56,7 @@ def verdict(new: Detector, held_out: Material, *, active: Path, beside: int, not
 
 
 def _figures(model: FasterRCNN, config: DetectorConfig, held_out: Material) -> dict[str, float]:
-    truth, found = list[Sequence[DetectedObject]](), list[Sequence[DetectedObject]]()
-    for start in range(0, len(held_out.pages), AT_ONCE):
-        some = [whole_page(page, long_side=LONGEST) for page in held_out.pages[start : start + AT_ONCE]]
-        true, seen = _seen(model, config, some)
-        truth += true
-        found += seen
+    truth, found = _seen(model, config, (whole_page(page, long_side=LONGEST) for page in held_out.pages))
     panels = judge(truth, found, label="panel")
     right = [_exactly_right(*page) for page in zip(truth, found, strict=True)]
     average = {
@@ -75,10 +68,10 @@ def _figures(model: FasterRCNN, config: DetectorConfig, held_out: Material) -> d
 
 
 def _seen(
-    model: FasterRCNN, config: DetectorConfig, pages: Sequence[Picture]
+    model: FasterRCNN, config: DetectorConfig, pages: Iterable[Picture]
 ) -> tuple[list[list[DetectedObject]], list[list[DetectedObject]]]:
-    found = predict(model, [np.asarray(image) for image, _ in pages], config=config)
-    return [truth for _, truth in pages], [calibrated(page, config.calibration) for page in found]
+    truth, found = looked_at(model, pages, config=config)
+    return truth, [calibrated(page, config.calibration) for page in found]
 
 
 def _exactly_right(truth: Sequence[DetectedObject], found: Sequence[DetectedObject]) -> bool:
